@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# A cgroup per node: in every controller on cgroup v1, one subtree on v2.
+
+CGROUP_ROOT=/sys/fs/cgroup
+
+cgroup_is_v2() {
+	[ "$(stat -f -c %T "$CGROUP_ROOT")" = cgroup2fs ]
+}
+
+# The mount points in which a node gets its folder. A symbolic link (cpu ->
+# cpu,cpuacct) is no second mount.
+cgroup_mounts() {
+	if cgroup_is_v2; then
+		echo "$CGROUP_ROOT"
+	else
+		awk -v root="$CGROUP_ROOT/" '$3 == "cgroup" && index($2, root) == 1 { print $2 }' /proc/mounts | sort -u
+	fi
+}
+
+# In a container the root of the visible tree may hold processes, and a v2
+# cgroup that does cannot give controllers to its children: they go to a leaf.
+cgroup_v2_prepare() {
+	local controller pid
+
+	if [ -e "$CGROUP_ROOT/cgroup.type" ] && [ -s "$CGROUP_ROOT/cgroup.procs" ]; then
+		mkdir -p "$CGROUP_ROOT/kr-outside"
+		while read -r pid; do
+			echo "$pid" >"$CGROUP_ROOT/kr-outside/cgroup.procs" 2>/dev/null || :
+		done <"$CGROUP_ROOT/cgroup.procs"
+	fi
+	for controller in $(<"$CGROUP_ROOT/cgroup.controllers"); do
+		echo "+$controller" >"$CGROUP_ROOT/cgroup.subtree_control" 2>/dev/null || :
+	done
+	for controller in cpu cpuset memory pids; do
+		grep -qw "$controller" "$CGROUP_ROOT/cgroup.subtree_control" ||
+			die "the cgroup controller '$controller' cannot be switched on"
+	done
+}
+
+# cgroup_create CGROUP: with a leaf 'system' for the node's own processes
+cgroup_create() {
+	local mount file controller
+
+	if cgroup_is_v2; then
+		cgroup_v2_prepare
+		mkdir -p "$CGROUP_ROOT/$1/system"
+		for controller in $(<"$CGROUP_ROOT/$1/cgroup.controllers"); do
+			echo "+$controller" >"$CGROUP_ROOT/$1/cgroup.subtree_control" 2>/dev/null || :
+		done
+		return
+	fi
+	while read -r mount; do
+		mkdir -p "$mount/$1"
+		for file in cpuset.cpus cpuset.mems; do
+			[ ! -e "$mount/$file" ] || cat "$mount/$file" >"$mount/$1/$file"
+		done
+	done < <(cgroup_mounts)
+}
+
+# cgroup_enter CGROUP: the calling shell's process. On v1 it stays where it is:
+# kubelet asks nothing of its own place there.
+cgroup_enter() {
+	! cgroup_is_v2 || echo "$BASHPID" >"$CGROUP_ROOT/$1/system/cgroup.procs"
+}
+
+# cgroup_remove GLOB: ends what still runs in there
+cgroup_remove() {
+	local mount group pid try
+
+	while read -r mount; do
+		# shellcheck disable=SC2086
+		for group in $mount/$1; do
+			[ -d "$group" ] || continue
+			for try in {1..50}; do
+				while read -r pid; do
+					kill -9 "$pid" 2>/dev/null || :
+				done < <(find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null)
+				find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
+				sleep 0.1
+			done
+			[ ! -d "$group" ] || say "$group cannot be removed (try $try)"
+		done
+	done < <(cgroup_mounts)
+}
