@@ -63,7 +63,7 @@ REPLAY := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t)
 
-.PHONY: all check check-run test-programs check-cluster bench demo install fuzz fuzz-programs \
+.PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo install fuzz fuzz-programs \
 	coverage dist distcheck clean FORCE
 all: $(CLI) $(AGENT) $(LAB)
 
@@ -124,6 +124,8 @@ $(REPLAY): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/lib/fuz
 	$(call say,LD,$@)
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS)
 
+bench-programs: $(BENCH)
+objects: $(call obj,$(SRC) $(LAB_SRC))
 test-programs: all $(UNIT) $(TEST_PROGRAMS) $(REPLAY)
 
 check:

@@ -56,7 +56,7 @@ void test_begin(const char *fmt, ...)
 
 /* Counts a check; what follows a failed one is its explanation, every line behind a '#'. */
 __attribute__((format(printf, 4, 5))) static bool test_report(bool held, const char *file, int line,
-							       const char *fmt, ...)
+							      const char *fmt, ...)
 {
 	char text[8192];
 	va_list args;
@@ -149,18 +149,29 @@ const char *test_path(const char *relative)
 	return path;
 }
 
+static char *test_grow(char *text, size_t size)
+{
+	char *larger = realloc(text, size);
+
+	if (!larger)
+		test_bail("no memory for", "a file");
+	return larger;
+}
+
 char *test_file(const char *relative, size_t *ret_len)
 {
 	FILE *file = fopen(test_path(relative), "rbe");
 	size_t len = 0, size = 4096;
-	char *text = malloc(size);
+	char *text = test_grow(NULL, size);
 
-	if (!file || !text)
+	if (!file)
 		test_bail("cannot read", relative);
 	for (size_t got; (got = fread(text + len, 1, size - len - 1, file)) > 0;) {
 		len += got;
-		if (size - len < 2 && !(text = realloc(text, size *= 2)))
-			test_bail("no memory for", relative);
+		if (size - len >= 2)
+			continue;
+		size *= 2;
+		text = test_grow(text, size);
 	}
 	if (ferror(file))
 		test_bail("cannot read", relative);

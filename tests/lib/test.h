@@ -36,7 +36,8 @@
 
 __attribute__((format(printf, 1, 2))) void test_begin(const char *fmt, ...);
 bool test_check(bool held, const char *file, int line, const char *what);
-bool test_check_str(const char *got, const char *want, const char *file, int line, const char *what);
+bool test_check_str(const char *got, const char *want, const char *file, int line,
+		    const char *what);
 bool test_check_mem(const void *got, size_t got_len, const void *want, size_t want_len,
 		    const char *file, int line, const char *what);
 bool test_check_int(intmax_t got, intmax_t want, const char *file, int line, const char *what);
