@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -180,6 +181,7 @@ static int run(const char *host, const char *port)
 	}
 	api_log("[INFO][%d] startup/startup.go: Datastore is ready https://%s:%s", getpid(), host, port);
 	fprintf(stderr, "Calico node started successfully\n");
+	install_kubeconfig(host, port);
 	for (;;) {
 		sleep(CHECK_SECONDS);
 		if (ask(host, port, &answer) == 0) {
@@ -231,7 +233,6 @@ static char *kubeconfig_value(char *text, const char *key)
 /* The certificate authority of the kubeconfig as a file without a name. */
 static int ca_file(const char *encoded, char *path, size_t size)
 {
-	char template[] = "/tmp/calico-ca-XXXXXX";
 	unsigned char *ca = malloc(strlen(encoded) + 4);
 	int fd, length;
 
@@ -240,10 +241,9 @@ static int ca_file(const char *encoded, char *path, size_t size)
 	length = EVP_DecodeBlock(ca, (const unsigned char *)encoded, (int)strlen(encoded));
 	while (length > 0 && ca[length - 1] == '\0')
 		length--;
-	fd = mkstemp(template);
+	fd = memfd_create("ca", MFD_CLOEXEC);
 	if (fd < 0 || length <= 0 || write(fd, ca, (size_t)length) != length)
 		return -1;
-	unlink(template);
 	free(ca);
 	snprintf(path, size, "/proc/self/fd/%d", fd);
 	return fd;
