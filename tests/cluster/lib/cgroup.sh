@@ -38,13 +38,14 @@ cgroup_v2_prepare() {
 	done
 }
 
-# cgroup_create CGROUP: with a leaf 'system' for the node's own processes
+# cgroup_create CGROUP: for the Pods of a node; its own processes stay where the
+# caller is, kubelet asks nothing of that place.
 cgroup_create() {
 	local mount file controller
 
 	if cgroup_is_v2; then
 		cgroup_v2_prepare
-		mkdir -p "$CGROUP_ROOT/$1/system"
+		mkdir -p "$CGROUP_ROOT/$1"
 		for controller in $(<"$CGROUP_ROOT/$1/cgroup.controllers"); do
 			echo "+$controller" >"$CGROUP_ROOT/$1/cgroup.subtree_control" 2>/dev/null || :
 		done
@@ -56,12 +57,6 @@ cgroup_create() {
 			[ ! -e "$mount/$file" ] || cat "$mount/$file" >"$mount/$1/$file"
 		done
 	done < <(cgroup_mounts)
-}
-
-# cgroup_enter CGROUP: the calling shell's process. On v1 it stays where it is:
-# kubelet asks nothing of its own place there.
-cgroup_enter() {
-	! cgroup_is_v2 || echo "$BASHPID" >"$CGROUP_ROOT/$1/system/cgroup.procs"
 }
 
 # cgroup_remove GLOB: ends what still runs in there

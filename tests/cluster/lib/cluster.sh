@@ -3,19 +3,20 @@
 # A cluster: its names, its folder, its facts, and how commands run in it.
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in say cache cgroup network image node runtime access kubeadm proxy remove; do
+for part in say cache cgroup network image kubernetes node runtime access haproxy kubeadm proxy boot remove; do
 	# shellcheck source=/dev/null
 	. "$LIB/$part.sh"
 done
 unset part
 
-# Everything below is set by cluster_names and cluster_open.
+# Set by cluster_names and cluster_open (or up), read by all the parts.
+# shellcheck disable=SC2034
 NAME='' DIR='' BIN='' VERSION='' NODES='' CONTROL_PLANES='' WORKERS='' SERVICE_CIDR=''
-KUBECONFIG_FILE='' SSH_CONFIG=''
+# shellcheck disable=SC2034
+KUBECONFIG_FILE='' SSH_CONFIG='' PROXY=''
 
-HOST_ADDRESS=10.1.15.254
-API_NAME=apiserver.cluster.local
-POD_CIDR=10.244.0.0/16
+# shellcheck disable=SC2034
+HOST_ADDRESS=10.1.15.254 API_NAME=apiserver.cluster.local POD_CIDR=10.244.0.0/16
 
 cluster_names() {
 	[[ $1 =~ ^[a-z0-9][a-z0-9-]{0,20}$ ]] || die "'$1' is no cluster name: lower case, digits, '-', at most 21"
@@ -23,6 +24,7 @@ cluster_names() {
 	DIR=${KR_CLUSTER_DIR:-/var/tmp/kubectl-renumber-clusters}/$NAME
 	BIN=$DIR/bin
 	KUBECONFIG_FILE=$DIR/kubeconfig
+	# shellcheck disable=SC2034
 	SSH_CONFIG=$DIR/ssh/config
 	[ "$(id -u)" -eq 0 ] || die "test clusters need root"
 }

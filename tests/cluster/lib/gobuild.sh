@@ -23,6 +23,7 @@ go_module_file() {
 }
 
 # go_commands WORK BIN MODULE VERSION LDFLAGS PACKAGE...
+# GO_REQUIRE: one more requirement, as it stands in a go.mod.
 go_commands() {
 	local work=$1 bin=$2 module=$3 version=$4 ldflags=$5 upstream package
 	shift 5
@@ -35,6 +36,7 @@ go_commands() {
 		grep -E '^(go|godebug) ' "$upstream"
 		sed -n '/^godebug (/,/^)/p' "$upstream"
 		echo "require $module $version"
+		[ -z "${GO_REQUIRE:-}" ] || echo "require $GO_REQUIRE"
 		# A module in the same repository is replaced by a folder there.
 		sed -n 's|^[[:space:]]*\(k8s.io/[^ ]*\) v0\.0\.0\( .*\)\{0,1\}$|\1|p' "$upstream" | sort -u |
 			while read -r package; do

@@ -4,6 +4,13 @@
 
 KUBE_COMMANDS='kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubeadm kubectl'
 
+# kube_older_than VERSION MAJOR.MINOR
+kube_older_than() {
+	local have=${1#*.} than=${2#*.}
+
+	[ "${have%%.*}" -lt "${than%%.*}" ]
+}
+
 # kube_version_flags VERSION PACKAGE: what the linker writes into PACKAGE
 kube_version_flags() {
 	local minor=${1#1.}

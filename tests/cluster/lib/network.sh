@@ -13,6 +13,8 @@ network_sysctl() {
 }
 
 network_create() {
+	# Where they are modules and nobody has loaded them yet.
+	modprobe -qa br_netfilter overlay 2>/dev/null || :
 	ip netns add "kr-$NAME"
 	network_sysctl "kr-$NAME" net.ipv4.ip_forward=1
 	outer_ip link set lo up

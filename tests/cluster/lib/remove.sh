@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# The end of a cluster, from whatever state it is in: what is removed is found
+# by its name, not by what a boot wrote down.
+
+# The named network namespaces of the cluster, nodes first
+cluster_namespaces() {
+	ip netns list | awk '{ print $1 }' | grep -E "^kr-$NAME(-|\$)" | grep -v -E "^kr-$NAME-.*--" | sort -r || :
+}
+
+cluster_remove() {
+	local ns pids try
+
+	for ns in $(cluster_namespaces); do
+		for try in {1..100}; do
+			pids=$(ip netns pids "$ns" 2>/dev/null)
+			[ -n "$pids" ] || break
+			# The first process of a node takes all others with it.
+			# shellcheck disable=SC2086
+			kill -9 $pids 2>/dev/null || :
+			sleep 0.1
+		done
+		[ -z "$pids" ] || say "in $ns still run after $try tries: $pids"
+	done
+	cgroup_remove "kr-$NAME-*"
+	for ns in $(cluster_namespaces); do
+		ip netns delete "$ns"
+	done
+	rm -rf --one-file-system "${DIR:?}"
+	rmdir "$(dirname "$DIR")" 2>/dev/null || :
+}
