@@ -90,13 +90,13 @@ runtime_template_build() {
 	local work=$1 out=$2 component image rootfs pid
 
 	rm -rf "${work:?}"/*
-	"${CC:-cc}" -static -Os -s -o "$work/pause" "$LIB/../node/pause.c"
+	"${CC:-cc}" -static -Os -s -o "$work/pause.static" "$LIB/../node/pause.c"
 	while read -r component image; do
 		rootfs=$work/$component
 		mkdir -p "$rootfs/usr/local/bin" "$rootfs/tmp"
 		case $component in
 		pause)
-			mv "$work/pause" "$rootfs/pause"
+			mv "$work/pause.static" "$rootfs/pause"
 			image_add "$work/layout" "$image" "$rootfs" /pause
 			;;
 		coredns)
