@@ -6,7 +6,9 @@
 node_folder() {
 	local dir=$DIR/nodes/$1
 
-	mkdir -p "$dir"/{kubernetes/manifests,cni/net.d,lib,log/pods,log/containers,root,tmp,etc,self}
+	mkdir -p "$dir"/{kubernetes/manifests,cni/net.d,opt-cni/bin,lib,log/pods,log/containers,root,tmp,etc,self}
+	# A network plugin of the cluster may add its own.
+	ln -sf /usr/lib/cni/* "$dir/opt-cni/bin"
 	chmod 1777 "$dir/tmp"
 	chmod 700 "$dir/root"
 	ln -sfn "$BIN" "$dir/bin"

@@ -44,7 +44,7 @@ runtime_config() {
 			  disable_apparmor = true
 			  restrict_oom_score_adj = true
 			[plugins.'io.containerd.cri.v1.runtime'.cni]
-			  bin_dirs = ["/usr/lib/cni"]
+			  bin_dirs = ["/opt/cni/bin"]
 			  conf_dir = "/etc/cni/net.d"
 			[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
 			  runtime_type = "io.containerd.runc.v2"
@@ -63,7 +63,7 @@ runtime_config() {
 			  disable_apparmor = true
 			  restrict_oom_score_adj = true
 			[plugins."io.containerd.grpc.v1.cri".cni]
-			  bin_dir = "/usr/lib/cni"
+			  bin_dir = "/opt/cni/bin"
 			  conf_dir = "/etc/cni/net.d"
 			[plugins."io.containerd.grpc.v1.cri".containerd]
 			  snapshotter = "$4"

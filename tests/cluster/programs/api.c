@@ -83,7 +83,8 @@ static void append_names(X509 *certificate, char *text, size_t size)
 		if (!inet_ntop(ASN1_STRING_length(ip) == 4 ? AF_INET : AF_INET6,
 			       ASN1_STRING_get0_data(ip), address, sizeof(address)))
 			continue;
-		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", address);
+		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+					 address);
 		if (used >= size)
 			break;
 	}
@@ -99,8 +100,8 @@ static int on_verify(int ok, X509_STORE_CTX *context)
 		return ok;
 	if (error == X509_V_ERR_IP_ADDRESS_MISMATCH || error == X509_V_ERR_HOSTNAME_MISMATCH) {
 		append_names(X509_STORE_CTX_get_current_cert(context), names, sizeof(names));
-		snprintf(verify_text, sizeof(verify_text), "x509: certificate is valid for %s, not %s",
-			 names, verify_host);
+		snprintf(verify_text, sizeof(verify_text),
+			 "x509: certificate is valid for %s, not %s", names, verify_host);
 	} else {
 		snprintf(verify_text, sizeof(verify_text), "x509: %s",
 			 X509_verify_cert_error_string(error));
@@ -133,7 +134,7 @@ static int hosts_lookup(const char *name, char *address, size_t size)
 
 static int dial(const struct api_request *r, long deadline, struct api_answer *answer)
 {
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *found;
 	char address[64];
 	socklen_t length = sizeof(int);
 	struct pollfd poller;
@@ -143,8 +144,8 @@ static int dial(const struct api_request *r, long deadline, struct api_answer *a
 	if (getaddrinfo(address, r->port, &hints, &found) != 0) {
 		if (hosts_lookup(r->host, address, sizeof(address)) < 0 ||
 		    getaddrinfo(address, r->port, &hints, &found) != 0) {
-			snprintf(answer->error, sizeof(answer->error), "dial tcp: lookup %s: no such host",
-				 r->host);
+			snprintf(answer->error, sizeof(answer->error),
+				 "dial tcp: lookup %s: no such host", r->host);
 			return -1;
 		}
 	}
@@ -152,7 +153,7 @@ static int dial(const struct api_request *r, long deadline, struct api_answer *a
 	if (fd < 0 || (connect(fd, found->ai_addr, found->ai_addrlen) < 0 && errno != EINPROGRESS))
 		error = errno;
 	freeaddrinfo(found);
-	poller = (struct pollfd){ .fd = fd, .events = POLLOUT };
+	poller = (struct pollfd){.fd = fd, .events = POLLOUT};
 	if (!error && poll(&poller, 1, (int)(deadline - now_ms())) == 0)
 		error = ETIMEDOUT;
 	if (!error)
@@ -170,7 +171,7 @@ static int dial(const struct api_request *r, long deadline, struct api_answer *a
 static int wait_for(SSL *ssl, int result, long deadline)
 {
 	int error = SSL_get_error(ssl, result);
-	struct pollfd poller = { .fd = SSL_get_fd(ssl) };
+	struct pollfd poller = {.fd = SSL_get_fd(ssl)};
 
 	if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
 		return -1;
@@ -230,11 +231,12 @@ int api_get(const struct api_request *r, struct api_answer *answer)
 	int fd, numeric;
 	SSL *ssl;
 
-	*answer = (struct api_answer){ 0 };
+	*answer = (struct api_answer){0};
 	verify_text[0] = '\0';
 	verify_host = r->host;
 	if (!context || SSL_CTX_load_verify_file(context, r->ca) != 1) {
-		snprintf(answer->error, sizeof(answer->error), "open %s: no certificate authority", r->ca);
+		snprintf(answer->error, sizeof(answer->error), "open %s: no certificate authority",
+			 r->ca);
 		SSL_CTX_free(context);
 		return -1;
 	}
@@ -244,7 +246,8 @@ int api_get(const struct api_request *r, struct api_answer *answer)
 		ssl = SSL_new(context);
 		if (!ssl)
 			abort();
-		numeric = inet_pton(AF_INET, r->host, &any) == 1 || inet_pton(AF_INET6, r->host, &any) == 1;
+		numeric = inet_pton(AF_INET, r->host, &any) == 1 ||
+			  inet_pton(AF_INET6, r->host, &any) == 1;
 		if (numeric)
 			X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), r->host);
 		else
@@ -259,6 +262,7 @@ int api_get(const struct api_request *r, struct api_answer *answer)
 	ERR_clear_error();
 	answer->ms = (int)(now_ms() - start);
 	if (!answer->error[0] && answer->status != 200)
-		snprintf(answer->error, sizeof(answer->error), "the server answered %d", answer->status);
+		snprintf(answer->error, sizeof(answer->error), "the server answered %d",
+			 answer->status);
 	return answer->error[0] ? -1 : 0;
 }

@@ -8,18 +8,18 @@
  */
 
 struct api_request {
-	const char *host;	/* address, or a name that /etc/hosts has */
+	const char *host; /* address, or a name that /etc/hosts has */
 	const char *port;
 	const char *path;
-	const char *ca;		/* PEM file */
-	const char *token;	/* NULL: anonymous */
-	int timeout_ms;		/* for the whole request */
+	const char *ca;	   /* PEM file */
+	const char *token; /* NULL: anonymous */
+	int timeout_ms;	   /* for the whole request */
 };
 
 struct api_answer {
-	int status;		/* HTTP status, 0 without an answer */
-	int ms;			/* how long it took */
-	char error[1024];	/* in the words of a Go client; empty when answered */
+	int status;	  /* HTTP status, 0 without an answer */
+	int ms;		  /* how long it took */
+	char error[1024]; /* in the words of a Go client; empty when answered */
 };
 
 /* Returns 0 when an answer with status 200 came, else -1 with error filled in. */

@@ -8,6 +8,7 @@
  *   calico run           asks the API server that the environment names for its
  *                        node; ends with status 1 when it cannot at start, or
  *                        several times in a row later
+ *   calico ready         0 while the last request was answered
  *   CNI_COMMAND=...      (as a plugin) asks the API server that the kubeconfig
  *                        names, then leaves the work to the bridge plugin
  */
@@ -27,11 +28,12 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#define NET_DIR "/etc/cni/net.d/"	/* in the Pods below /host */
+#define NET_DIR "/etc/cni/net.d/" /* in the Pods below /host */
 #define BIN_DIR "/opt/cni/bin/"
 #define CONFIG "05-calico"
 #define KUBECONFIG NET_DIR "calico-kubeconfig"
 #define TIMEOUT_MS 2000
+#define READY "/ready" /* there while the last request was answered */
 #define START_TRIES 3
 #define CHECK_SECONDS 5
 #define CHECK_TRIES 3
@@ -59,7 +61,8 @@ static void write_file(const char *path, const char *text, size_t length, mode_t
 	snprintf(beside, sizeof(beside), "%s.tmp", path);
 	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 	need(fd >= 0 && write(fd, text, length) == (ssize_t)length && fchmod(fd, mode) == 0 &&
-	     close(fd) == 0 && rename(beside, path) == 0, path);
+		     close(fd) == 0 && rename(beside, path) == 0,
+	     path);
 }
 
 static void install_plugin(void)
@@ -90,7 +93,8 @@ static void install_config(void)
 
 	need(folder != NULL, "open " NET_DIR);
 	while (!text && (entry = readdir(folder))) {
-		if (!strstr(entry->d_name, ".conf") || strncmp(entry->d_name, CONFIG, strlen(CONFIG)) == 0)
+		if (!strstr(entry->d_name, ".conf") ||
+		    strncmp(entry->d_name, CONFIG, strlen(CONFIG)) == 0)
 			continue;
 		snprintf(path, sizeof(path), "/host" NET_DIR "%s", entry->d_name);
 		text = api_read_file(path);
@@ -148,8 +152,8 @@ static int ask(const char *host, const char *port, struct api_answer *answer)
 {
 	char path[256];
 	const char *node = getenv("NODENAME");
-	struct api_request request = { .host = host, .port = port, .path = path, .ca = API_CA,
-				       .timeout_ms = TIMEOUT_MS };
+	struct api_request request = {
+		.host = host, .port = port, .path = path, .ca = API_CA, .timeout_ms = TIMEOUT_MS};
 	char *token = api_read_file(API_TOKEN);
 	int result;
 
@@ -170,8 +174,8 @@ static int run(const char *host, const char *port)
 		if (ask(host, port, &answer) == 0)
 			break;
 		api_log("[ERROR][%d] startup/startup.go: failed to query node error=Get "
-			"\"https://%s:%s/api/v1/nodes/%s\": %s", getpid(), host, port,
-			node ? node : "", answer.error);
+			"\"https://%s:%s/api/v1/nodes/%s\": %s",
+			getpid(), host, port, node ? node : "", answer.error);
 		sleep(1);
 	}
 	if (i == START_TRIES) {
@@ -179,23 +183,29 @@ static int run(const char *host, const char *port)
 		fprintf(stderr, "Calico node failed to start\n");
 		return 1;
 	}
-	api_log("[INFO][%d] startup/startup.go: Datastore is ready https://%s:%s", getpid(), host, port);
+	api_log("[INFO][%d] startup/startup.go: Datastore is ready https://%s:%s", getpid(), host,
+		port);
 	fprintf(stderr, "Calico node started successfully\n");
 	install_kubeconfig(host, port);
+	write_file(READY, "", 0, 0644);
 	for (;;) {
 		sleep(CHECK_SECONDS);
 		if (ask(host, port, &answer) == 0) {
 			failed = 0;
+			write_file(READY, "", 0, 0644);
 			/* Tokens change; so the real one keeps the file fresh. */
 			install_kubeconfig(host, port);
 			continue;
 		}
 		failed++;
-		api_log("[ERROR][%d] felix/watchersyncer.go: Failed to perform list of current data "
-			"error=Get \"https://%s:%s/api/v1/nodes/%s\": %s", getpid(), host, port,
-			node ? node : "", answer.error);
+		unlink(READY);
+		api_log("[ERROR][%d] felix/watchersyncer.go: Failed to perform list of current "
+			"data "
+			"error=Get \"https://%s:%s/api/v1/nodes/%s\": %s",
+			getpid(), host, port, node ? node : "", answer.error);
 		if (failed == CHECK_TRIES) {
-			api_log("[FATAL][%d] felix/daemon.go: Felix is not live, exiting", getpid());
+			api_log("[FATAL][%d] felix/daemon.go: Felix is not live, exiting",
+				getpid());
 			return 1;
 		}
 	}
@@ -252,7 +262,7 @@ static int ca_file(const char *encoded, char *path, size_t size)
 static int plugin(void)
 {
 	const char *command = getenv("CNI_COMMAND");
-	struct api_request request = { .path = "/version", .timeout_ms = TIMEOUT_MS };
+	struct api_request request = {.path = "/version", .timeout_ms = TIMEOUT_MS};
 	struct api_answer answer;
 	char *text, *server, *encoded, ca[64], message[1400];
 	int fd;
@@ -260,7 +270,9 @@ static int plugin(void)
 	if (strcmp(command, "ADD") == 0 || strcmp(command, "DEL") == 0) {
 		text = api_read_file(KUBECONFIG);
 		if (!text)
-			return plugin_error("stat " KUBECONFIG ": no such file or directory: check that the calico/node container is running");
+			return plugin_error("stat " KUBECONFIG
+					    ": no such file or directory: check that the "
+					    "calico/node container is running");
 		server = kubeconfig_value(text, "server: https://");
 		encoded = kubeconfig_value(text, "certificate-authority-data: \"");
 		request.token = kubeconfig_value(text, "token: ");
@@ -273,7 +285,8 @@ static int plugin(void)
 		request.host = server;
 		if (api_get(&request, &answer) < 0) {
 			snprintf(message, sizeof(message),
-				 "error getting ClusterInformation: Get \"https://%s:%s/version\": %s",
+				 "error getting ClusterInformation: Get \"https://%s:%s/version\": "
+				 "%s",
 				 request.host, request.port, answer.error);
 			return plugin_error(message);
 		}
@@ -293,15 +306,19 @@ int main(int argc, char **argv)
 		return plugin();
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);
+	if (argc == 2 && strcmp(argv[1], "ready") == 0)
+		return access(READY, F_OK) == 0 ? 0 : 1;
 	if (!host || !port || !*host || !*port) {
-		api_log("[FATAL][1] unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined");
+		api_log("[FATAL][1] unable to load in-cluster configuration, "
+			"KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined");
 		return 1;
 	}
 	if (argc == 2 && strcmp(argv[1], "install-cni") == 0) {
 		install_plugin();
 		install_kubeconfig(host, port);
 		install_config();
-		api_log("[INFO][1] cni-installer: wrote the kubeconfig for https://%s:%s", host, port);
+		api_log("[INFO][1] cni-installer: wrote the kubeconfig for https://%s:%s", host,
+			port);
 		return 0;
 	}
 	return run(host, port);

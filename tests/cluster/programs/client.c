@@ -46,7 +46,7 @@ static int try(struct api_request *request, char *token)
 
 static int once(char *url)
 {
-	struct api_request request = { .ca = API_CA, .timeout_ms = TIMEOUT_MS };
+	struct api_request request = {.ca = API_CA, .timeout_ms = TIMEOUT_MS};
 	char *host, *port, *path;
 	char with_slash[256];
 	int i;
@@ -74,7 +74,7 @@ static int once(char *url)
 
 int main(int argc, char **argv)
 {
-	struct api_request request = { .path = "/version", .ca = API_CA, .timeout_ms = TIMEOUT_MS };
+	struct api_request request = {.path = "/version", .ca = API_CA, .timeout_ms = TIMEOUT_MS};
 
 	/* A process with id 1 has no default actions. */
 	signal(SIGTERM, on_term);
@@ -88,7 +88,8 @@ int main(int argc, char **argv)
 		if (request.host && request.port)
 			try(&request, api_read_file(API_TOKEN));
 		else
-			api_log("failed no KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT in the environment");
+			api_log("failed no KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT in "
+				"the environment");
 		sleep(1);
 	}
 }

@@ -43,14 +43,14 @@ static time_t now(void)
 
 static void add(int fd, int port)
 {
-	polled[n_polled] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	clients[n_polled] = (struct client){ .port = port, .since = now() };
+	polled[n_polled] = (struct pollfd){.fd = fd, .events = POLLIN};
+	clients[n_polled] = (struct client){.port = port, .since = now()};
 	n_polled++;
 }
 
 static void listen_on(int port, int type)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -73,10 +73,12 @@ static void serve_datagram(size_t i)
 	socklen_t length = sizeof(from);
 	char text[512];
 
-	while (recvfrom(polled[i].fd, text, sizeof(text), 0, (struct sockaddr *)&from, &length) >= 0) {
+	while (recvfrom(polled[i].fd, text, sizeof(text), 0, (struct sockaddr *)&from, &length) >=
+	       0) {
 		int n = answer_text(text, sizeof(text), clients[i].port);
 
-		sendto(polled[i].fd, text, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&from, length);
+		sendto(polled[i].fd, text, (size_t)n, MSG_DONTWAIT, (struct sockaddr *)&from,
+		       length);
 		length = sizeof(from);
 	}
 }

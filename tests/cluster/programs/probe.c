@@ -55,23 +55,31 @@ int64_t probe_realtime(void)
 static int option_read(int argc, char **argv, const char **ret_ca)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "ca", required_argument, NULL, 'a' },
-		{ "node", required_argument, NULL, 'n' },
-		{ "from", required_argument, NULL, 'f' },
-		{ 0 },
+		{"config", required_argument, NULL, 'c'}, {"out", required_argument, NULL, 'o'},
+		{"ca", required_argument, NULL, 'a'},	  {"node", required_argument, NULL, 'n'},
+		{"from", required_argument, NULL, 'f'},	  {0},
 	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'c': probe.config = optarg; break;
-		case 'o': probe.out = optarg; break;
-		case 'a': *ret_ca = optarg; break;
-		case 'n': probe.node = optarg; break;
-		case 'f': probe.from = optarg; break;
-		default: return -1;
+		case 'c':
+			probe.config = optarg;
+			break;
+		case 'o':
+			probe.out = optarg;
+			break;
+		case 'a':
+			*ret_ca = optarg;
+			break;
+		case 'n':
+			probe.node = optarg;
+			break;
+		case 'f':
+			probe.from = optarg;
+			break;
+		default:
+			return -1;
 		}
 	}
 	return probe.config && probe.out && probe.node && probe.from && *ret_ca ? 0 : -1;
@@ -167,7 +175,8 @@ int main(int argc, char **argv)
 	const char *ca = NULL;
 
 	if (option_read(argc, argv, &ca) < 0) {
-		fprintf(stderr, "usage: probe --config FILE --out FILE --ca FILE --node NAME --from node|pod\n");
+		fprintf(stderr, "usage: probe --config FILE --out FILE --ca FILE --node NAME "
+				"--from node|pod\n");
 		return 1;
 	}
 	signal(SIGTERM, on_term);

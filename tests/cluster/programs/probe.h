@@ -16,8 +16,8 @@
 
 #define PROBE_LIMIT_MS 500
 #define PROBE_TARGETS 64
-#define PROBE_RING 128		/* requests of one target under way; more than LIMIT / period */
-#define PROBE_FAILURES 20	/* the first of them are reported one by one */
+#define PROBE_RING 128	  /* requests of one target under way; more than LIMIT / period */
+#define PROBE_FAILURES 20 /* the first of them are reported one by one */
 #define PROBE_REASON 96
 
 enum probe_kind { PROBE_TLS, PROBE_TCP, PROBE_UDP, PROBE_DNS };
@@ -29,8 +29,8 @@ struct request {
 	struct target *target;
 	SSL *ssl;
 	int fd;
-	bool active;		/* started, no outcome yet */
-	bool ended;		/* outcome known, waits for its turn to be counted */
+	bool active; /* started, no outcome yet */
+	bool ended;  /* outcome known, waits for its turn to be counted */
 	bool failed;
 	bool connected;
 	bool sent;
@@ -42,7 +42,7 @@ struct request {
 };
 
 struct failure {
-	int64_t at;		/* microseconds of CLOCK_REALTIME */
+	int64_t at; /* microseconds of CLOCK_REALTIME */
 	char reason[PROBE_REASON];
 };
 
@@ -51,20 +51,20 @@ struct target {
 	char name[64];
 	char address[64];
 	int port;
-	char question[128];	/* dns: the name asked for */
+	char question[128]; /* dns: the name asked for */
 	struct sockaddr_in to;
 	int64_t period;
-	int64_t next;		/* when the next request starts */
+	int64_t next; /* when the next request starts */
 	struct request ring[PROBE_RING];
-	uint64_t started;	/* requests started; their number picks the place in the ring */
-	uint64_t counted;	/* requests whose outcome is counted, in the order of their start */
+	uint64_t started; /* requests started; their number picks the place in the ring */
+	uint64_t counted; /* requests whose outcome is counted, in the order of their start */
 
 	uint64_t failed;
-	uint64_t gaps;		/* runs of failures */
-	int64_t gap_start;	/* start of the first failed request of the run under way, 0: none */
+	uint64_t gaps;	   /* runs of failures */
+	int64_t gap_start; /* start of the first failed request of the run under way, 0: none */
 	int64_t greatest_gap;
 	int64_t greatest_latency;
-	int64_t first_ok;	/* CLOCK_REALTIME, 0: never */
+	int64_t first_ok; /* CLOCK_REALTIME, 0: never */
 	bool events_known;
 	bool last_failed;
 	struct failure failures[PROBE_FAILURES];
@@ -75,12 +75,12 @@ struct probe {
 	size_t n_targets;
 	SSL_CTX *tls;
 	int epoll;
-	const char *from;	/* "node" or "pod" */
+	const char *from; /* "node" or "pod" */
 	const char *node;
 	const char *config;
 	const char *out;
 	int64_t since;		/* CLOCK_REALTIME when counting began */
-	int64_t greatest_stall;	/* how late this process itself once was */
+	int64_t greatest_stall; /* how late this process itself once was */
 };
 
 int64_t probe_monotonic(void);

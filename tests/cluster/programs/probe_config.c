@@ -10,7 +10,7 @@
 
 static int kind_parse(const char *word, enum probe_kind *ret_kind)
 {
-	static const char *const names[] = { "tls", "tcp", "udp", "dns" };
+	static const char *const names[] = {"tls", "tcp", "udp", "dns"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -35,7 +35,7 @@ static int number_parse(const char *word, int *ret_number)
 
 static int line_parse(char *line, struct target *t)
 {
-	char *words[6] = { 0 }, *rest = line, *word;
+	char *words[6] = {0}, *rest = line, *word;
 	int n = 0, period;
 
 	while (n < 6 && (word = strsep(&rest, SEPARATORS)))

@@ -82,7 +82,7 @@ static void put_string(FILE *file, const char *text)
 
 static void report_target(FILE *file, const struct probe *p, const struct target *t)
 {
-	static const char *const kinds[] = { "tls", "tcp", "udp", "dns" };
+	static const char *const kinds[] = {"tls", "tcp", "udp", "dns"};
 	uint64_t i;
 
 	fprintf(file, "{\"probe\":\"%s\",\"name\":", kinds[t->kind]);
@@ -91,15 +91,19 @@ static void report_target(FILE *file, const struct probe *p, const struct target
 	put_string(file, p->node);
 	fprintf(file, ",\"from\":");
 	put_string(file, p->from);
-	fprintf(file, ",\"since\":%.6f,\"requests\":%" PRIu64 ",\"failed\":%" PRIu64
-		",\"gaps\":%" PRIu64 ",\"greatest_gap_ms\":%.1f,\"greatest_latency_ms\":%.1f"
+	fprintf(file,
+		",\"since\":%.6f,\"requests\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"gaps\":%" PRIu64
+		",\"greatest_gap_ms\":%.1f,\"greatest_latency_ms\":%.1f"
 		",\"greatest_stall_ms\":%.1f,\"first_ok\":%.6f,\"last\":\"%s\",\"failures\":[",
-		(double)p->since / 1e6, t->counted, t->failed, t->gaps, (double)t->greatest_gap / 1e3,
-		(double)t->greatest_latency / 1e3, (double)p->greatest_stall / 1e3,
-		(double)t->first_ok / 1e6,
-		!t->counted ? "none" : t->last_failed ? "failed" : "ok");
+		(double)p->since / 1e6, t->counted, t->failed, t->gaps,
+		(double)t->greatest_gap / 1e3, (double)t->greatest_latency / 1e3,
+		(double)p->greatest_stall / 1e3, (double)t->first_ok / 1e6,
+		!t->counted	 ? "none"
+		: t->last_failed ? "failed"
+				 : "ok");
 	for (i = 0; i < t->failed && i < PROBE_FAILURES; i++) {
-		fprintf(file, "%s{\"at\":%.6f,\"reason\":", i ? "," : "", (double)t->failures[i].at / 1e6);
+		fprintf(file, "%s{\"at\":%.6f,\"reason\":", i ? "," : "",
+			(double)t->failures[i].at / 1e6);
 		put_string(file, t->failures[i].reason);
 		fputc('}', file);
 	}

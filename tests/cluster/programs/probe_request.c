@@ -68,8 +68,8 @@ static size_t dns_question(const struct target *t, uint16_t id, uint8_t *text)
 	memset(text, 0, 12);
 	text[0] = (uint8_t)(id >> 8);
 	text[1] = (uint8_t)id;
-	text[2] = 1;	/* recursion desired */
-	text[5] = 1;	/* one question */
+	text[2] = 1; /* recursion desired */
+	text[5] = 1; /* one question */
 	while (*label) {
 		length = strcspn(label, ".");
 		text[used++] = (uint8_t)length;
@@ -88,9 +88,10 @@ static size_t question(const struct request *r, uint8_t *text, size_t size)
 
 	switch (t->kind) {
 	case PROBE_TLS:
-		return (size_t)snprintf((char *)text, size,
-					"GET /livez HTTP/1.1\r\nHost: %s\r\nUser-Agent: renumber-probe\r\n\r\n",
-					t->address);
+		return (size_t)snprintf(
+			(char *)text, size,
+			"GET /livez HTTP/1.1\r\nHost: %s\r\nUser-Agent: renumber-probe\r\n\r\n",
+			t->address);
 	case PROBE_DNS:
 		return dns_question(t, (uint16_t)(r - t->ring + 1), text);
 	default:
@@ -254,7 +255,7 @@ void request_step(struct request *r)
 		}
 		length = sizeof(peer);
 		if (getpeername(r->fd, (struct sockaddr *)&peer, &length) < 0)
-			return;		/* still connecting */
+			return; /* still connecting */
 		r->connected = true;
 	}
 	if (r->ssl)
@@ -267,7 +268,7 @@ void request_start(struct probe *p, struct target *t)
 {
 	struct request *r = &t->ring[t->started++ % PROBE_RING];
 	int type = t->kind == PROBE_TLS || t->kind == PROBE_TCP ? SOCK_STREAM : SOCK_DGRAM;
-	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = r };
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = r};
 
 	memset(r, 0, offsetof(struct request, text));
 	r->reason[0] = '\0';
