@@ -26,6 +26,10 @@
 /* Text put together for a person or a log line. */
 #define LIMIT_TEXT ((size_t)64 * 1024 * 1024)
 
+/* Arrays and objects within each other in one JSON document. Schemas of custom resources are the
+ * deepest that a cluster holds, at some 60. */
+#define LIMIT_JSON_DEPTH 256
+
 /* Folders within folders that a recursive walk follows. */
 #define LIMIT_DEPTH 64
 
