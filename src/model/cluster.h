@@ -31,6 +31,14 @@ enum cluster_regime {
 	CLUSTER_REGIME_SERVICECIDR, /* ServiceCIDR and IPAddress objects alone decide */
 };
 
+/* On everything that a run of ours creates in the cluster; the value is the run's id. */
+#define CLUSTER_RUN_LABEL "kubectl-renumber/run"
+/* The Lease in kube-system that is our lock. */
+#define CLUSTER_LOCK_NAME "kubectl-renumber"
+/* ServiceCIDRs that runs of ours create. */
+#define CLUSTER_NEW_CIDR_NAME "renumber-new"
+#define CLUSTER_OLD_CIDR_NAME "renumber-old"
+
 /* "bitmap", "dual-write", "servicecidr", "unknown". */
 const char *cluster_regime_name(enum cluster_regime regime);
 
@@ -56,30 +64,46 @@ struct cluster_component {
 	const char *manifest_path;  /* /etc/kubernetes/manifests/kube-apiserver.yaml */
 	const char *manifest_range; /* --service-cluster-ip-range there; NULL: no such flag */
 	const char *manifest_text;  /* whole file, for splices and digests */
+	const char *manifest_feature_gates;
 	bool running;
 	const char *running_range;	   /* the same flag of the running process */
 	const char *running_feature_gates; /* --feature-gates of the running process or NULL */
 	const char *running_runtime_config;
-	int64_t started_s; /* wall clock, 0 unknown */
+	int64_t started_s;     /* wall clock, 0 unknown */
+	const char *pod_range; /* the flag in the mirror Pod, which the API shows; NULL: not seen */
+	const char *pod_feature_gates;
 };
 
-/* A container whose process was looked at on its node. */
+/* The flag as far as it is known: of the running process, else the mirror Pod's, else the
+ * manifest's; NULL: unknown, or not set. */
+const char *cluster_component_range(const struct cluster_component *component);
+
+/* A file that kubelet reads static Pods from: everything in the folder that has no leading dot. */
+struct cluster_manifest {
+	const char *path;
+	const char *text;    /* NULL: could not be read */
+	const char *program; /* "kube-apiserver", "etcd", …; NULL: another Pod, or no Pod at all */
+};
+
+/* A container of a known Pod, whose process was looked at on the Pod's node. */
 struct cluster_container {
 	const char *pod_uid;
 	const char *container_id;
 	int64_t started_s;
 	const char *kubernetes_host; /* KUBERNETES_SERVICE_HOST in its environment, or NULL */
 	const char *kubernetes_port;
-	struct cluster_texts service_hosts; /* values of all *_SERVICE_HOST that are in a Service range */
-	struct cluster_texts nameservers;   /* its resolv.conf */
+	struct cluster_texts
+		service_hosts; /* values of all *_SERVICE_HOST that are in a Service range */
+	struct cluster_texts nameservers; /* its resolv.conf */
 };
 
 /* A machine, as seen on the machine itself. */
 struct cluster_host {
-	bool asked;		 /* false: --nodes-via none, or not wanted */
-	bool reachable;		 /* false with `problem` set: the node did not answer */
-	const char *problem;	 /* one sentence */
-	struct cluster_texts manifest_files; /* every name in /etc/kubernetes/manifests that kubelet reads */
+	bool asked;			    /* false: --nodes-via none, or not wanted */
+	bool reachable;			    /* false with `problem` set: the node did not answer */
+	const char *problem;		    /* one sentence */
+	struct cluster_manifest *manifests; /* /etc/kubernetes/manifests, ordered by path */
+	size_t manifest_count;
 	struct cluster_component api_server;
 	struct cluster_component controller_manager;
 	bool kubelet_config_known;
@@ -87,7 +111,8 @@ struct cluster_host {
 	const char *kubelet_config_text;
 	int64_t kubelet_started_s;
 	struct cluster_certificate api_server_certificate; /* pki/apiserver.crt */
-	const json_t *audit;	/* the whole audit (pki/audit.h reads it), NULL unknown */
+	const json_t *audit;  /* the whole audit (pki/audit.h reads it), NULL unknown */
+	bool processes_known; /* containers and running servers were looked at */
 	struct cluster_container *containers;
 	size_t container_count;
 	struct cluster_texts cni_servers; /* server URLs in kubeconfigs below /etc/cni/net.d */
@@ -113,8 +138,8 @@ struct cluster_service {
 	const char *namespace_;
 	const char *name;
 	const char *uid;
-	const char *type; /* ClusterIP, NodePort, LoadBalancer, ExternalName */
-	bool headless;	  /* clusterIP "None" */
+	const char *type;		  /* ClusterIP, NodePort, LoadBalancer, ExternalName */
+	bool headless;			  /* clusterIP "None" */
 	struct cluster_texts cluster_ips; /* primary first; empty for headless and ExternalName */
 	struct cluster_texts external_ips;
 	struct cluster_texts ingress_ips; /* status.loadBalancer.ingress[].ip */
@@ -132,6 +157,7 @@ struct cluster_service_cidr {
 	bool deleting; /* has a deletionTimestamp */
 	const char *reason;
 	const char *message;
+	const char *run; /* value of our run label, or NULL */
 };
 
 struct cluster_pod {
@@ -144,13 +170,17 @@ struct cluster_pod {
 	const char *owner_kind; /* controller owner: ReplicaSet, DaemonSet, …; NULL: unmanaged */
 	const char *owner_name;
 	bool host_network;
-	bool static_pod; /* annotation kubernetes.io/config.mirror */
+	bool static_pod;	/* annotation kubernetes.io/config.mirror */
+	const char *mirror_uid; /* its value: the UID that the machine knows a static Pod by */
 	bool ready;
-	int64_t started_s; /* status.startTime */
-	unsigned int restarts;	     /* sum over its containers */
-	const char *waiting_reason;  /* first container that waits: CrashLoopBackOff, … */
-	const char *termination_message; /* last state's message or log end, where given */
-	int64_t newest_container_s;  /* start of the container started last, 0: none runs */
+	int64_t started_s;		 /* status.startTime */
+	unsigned int restarts;		 /* sum over its containers */
+	const char *waiting_reason;	 /* first container that waits: CrashLoopBackOff, … */
+	const char *termination_message; /* last state's message, where given */
+	const char *log_line; /* telling line of the end of a crashed container's log, or NULL */
+	bool reads_services_endpoint; /* envFrom ConfigMap kubernetes-services-endpoint */
+	int64_t created_s;
+	int64_t newest_container_s; /* start of the container started last, 0: none runs */
 };
 
 /* A ConfigMap of which we read one key. */
@@ -162,12 +192,42 @@ struct cluster_config_map {
 	const json_t *data; /* object of strings, NULL when absent */
 };
 
-/* An address that a Service owns or owned and who still uses it. */
 struct cluster_event {
 	const char *reason;
 	const char *message;
 	const char *object; /* Kind/namespace/name */
 	int64_t last_s;
+};
+
+/* Something of ours that is still in the cluster: policies, locks, ConfigMaps of a run. */
+struct cluster_leftover {
+	const char *kind;
+	const char *namespace_; /* NULL: cluster-scoped */
+	const char *name;
+	const char *run;   /* value of our run label, or NULL */
+	int64_t renewed_s; /* of a Lease, else 0 */
+	int64_t duration_s;
+	const char *holder; /* of a Lease, or NULL */
+};
+
+/* A range that some source names. */
+struct cluster_range {
+	struct net_cidr_list cidrs;
+	const char *text;   /* canonical */
+	const char *source; /* "running kube-apiserver on cp1", "ServiceCIDR/kubernetes", … */
+	bool guessed;	    /* only an address was seen: the prefix length is an assumption */
+};
+
+/*
+ * An old address that running containers, kubelets or CNI kubeconfigs still dial: dead, when no
+ * Service and no alias holds it, or kept alive by an alias.
+ */
+struct cluster_dead_address {
+	const char *address;
+	enum { CLUSTER_DEAD_KUBERNETES, CLUSTER_DEAD_DNS, CLUSTER_DEAD_OTHER } role;
+	size_t user_count;		     /* containers that dial it, and files that name it */
+	struct cluster_texts users;	     /* sorted: "namespace/pod" or "node:path" */
+	const struct cluster_service *alias; /* NULL: dead */
 };
 
 struct cluster {
@@ -182,7 +242,8 @@ struct cluster {
 
 	enum cluster_regime regime;
 	const char *service_cidr_api; /* "networking.k8s.io/v1" or …/v1beta1; NULL: not served */
-	const char *range_allocation; /* range in etcd's RangeAllocation where readable, else NULL */
+	const char
+		*range_allocation; /* range in etcd's RangeAllocation where readable, else NULL */
 
 	struct cluster_node *nodes;
 	size_t node_count;
@@ -204,10 +265,29 @@ struct cluster {
 	const char *kubeadm_control_plane_endpoint;
 	const char *kubeadm_dns_domain;
 	struct cluster_texts kubeadm_cert_sans;
+	bool kubeadm_known;	       /* a ClusterConfiguration was read */
+	const char *kubeadm_problem;   /* why it could not be */
+	const char *kubeadm_range;     /* what kubeadm would write into the API server's manifest */
+	const char *kubeadm_range_arg; /* service-cluster-ip-range in its extraArgs, or NULL */
 
 	struct cluster_config_map kubelet_config; /* kubelet-config or kubelet-config-1.NN */
 	const char *kubelet_text;
 	struct cluster_texts kubelet_dns;
+
+	/* Every range that is or was the Services', by source, in the order of trust: flags of
+	 * running servers, manifests, ServiceCIDRs, RangeAllocation, kubeadm-config, guesses from
+	 * addresses in use. Equal ranges of several sources stand several times. */
+	struct cluster_range *ranges;
+	size_t range_count;
+
+	/* Old addresses still in use, by role and address: without and with an alias. */
+	struct cluster_dead_address *dead;
+	size_t dead_count;
+	struct cluster_dead_address *aliased;
+	size_t aliased_count;
+
+	struct cluster_leftover *leftovers;
+	size_t leftover_count;
 
 	/* kubernetes-services-endpoint in kube-system or tigera-operator, as calico reads it */
 	struct cluster_config_map services_endpoint;
@@ -216,8 +296,9 @@ struct cluster {
 
 	struct cluster_config_map kube_proxy; /* kube-system/kube-proxy */
 
-	json_t *document; /* owned: the observation that all of this came from */
-	void *memory;	  /* owned: what the lists live in */
+	struct cluster_index *index; /* of src/model only */
+	json_t *document;	     /* owned: the observation that all of this came from */
+	void *memory;		     /* owned: what the lists live in */
 };
 
 /*
@@ -249,22 +330,32 @@ bool cluster_texts_contain(const struct cluster_texts *texts, const char *text);
  */
 bool cluster_agreed_range(const struct cluster *cluster, const char **ret_range);
 
-/* A range that was the cluster's before: named by a kubeadm-config, ServiceCIDR, or derived from
- * the first addresses in API server certificates, kubelet's clusterDNS and containers'
- * environment, and different from `current`. Sorted, most evidence first. */
+/* Ranges that were the cluster's before: those of cluster->ranges that differ from `current` (NULL:
+ * all), without the ServiceCIDRs that an operator added beside a consistent default. Sorted, most
+ * sources first, guesses last. */
 struct cluster_texts cluster_former_ranges(const struct cluster *cluster, const char *current);
 
-/*
- * An old address that running containers, kubelets or CNI kubeconfigs still dial while no Service
- * and no alias holds it.
- */
-struct cluster_dead_address {
-	const char *address;
-	enum { CLUSTER_DEAD_KUBERNETES, CLUSTER_DEAD_DNS, CLUSTER_DEAD_OTHER } role;
-	size_t user_count; /* containers that dial it */
-	struct cluster_texts users; /* first ones: "namespace/pod" or "node:path" */
-};
+/* cluster->dead as a list; its length. */
 size_t cluster_dead_addresses(const struct cluster *cluster,
 			      const struct cluster_dead_address **ret_list);
+
+/* The first address of a range in its first family ("10.17.0.1"), the DNS one (index 10), or any;
+ * NULL when the text is no range. Lives as long as the cluster. */
+const char *cluster_nth_address(const struct cluster *cluster, const char *range, uint64_t n);
+
+/* True when `range` ("a" or "a,b") contains the address. */
+bool cluster_range_contains(const char *range, const char *address);
+
+/* True when both name the same addresses, however they are written. NULL equals nothing. */
+bool cluster_range_equal(const char *a, const char *b);
+
+/* The ServiceCIDR that serves this address: not deleting, Ready, containing it; NULL: none. */
+const struct cluster_service_cidr *cluster_find_cover(const struct cluster *cluster,
+						      const char *address);
+
+/* The default ServiceCIDR, NULL when there is none. */
+const struct cluster_service_cidr *cluster_default_cidr(const struct cluster *cluster);
+
+size_t cluster_control_plane_count(const struct cluster *cluster);
 
 #endif
