@@ -20,7 +20,7 @@ struct net_address {
 
 /* Text by value: net_address_text(a).text lives to the end of the full expression. */
 struct net_text {
-	char text[64];
+	char text[136]; /* two ranges and a comma */
 };
 
 /* Strict: four decimal octets without leading zeros, or RFC 4291 text without zone. Nothing before
