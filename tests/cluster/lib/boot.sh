@@ -44,8 +44,7 @@ boot_folders() {
 		WORKERS+="${WORKERS:+ }${3}worker$i"
 	done
 	NODES=$CONTROL_PLANES${WORKERS:+ $WORKERS}
-	mkdir -p "$(dirname "$DIR")"
-	mkdir "$DIR"
+	limits_locked boot_claim
 	mkdir -p "$DIR"/{bin,log,run,nodes}
 	for folder in $("$LIB/../binaries" "$VERSION" 2>/dev/null); do
 		cp -al "$folder/." "$BIN" 2>/dev/null || cp -a "$folder/." "$BIN"
@@ -60,6 +59,12 @@ boot_folders() {
 		printf '%s=%q\n' "$node" "${!node}"
 	done >"$DIR/settings"
 	runtime_prepare
+}
+
+boot_claim() {
+	mkdir -p "$(dirname "$DIR")"
+	mkdir "$DIR" || die "there is a cluster '$NAME', or what is left of one: tests/cluster/down $NAME"
+	limits_raise
 }
 
 # boot_address NODE: control planes 10.1.15.121-, workers 10.1.15.131-

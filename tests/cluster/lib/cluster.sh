@@ -3,7 +3,7 @@
 # A cluster: its names, its folder, its facts, and how commands run in it.
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in say cache cgroup network image kubernetes node runtime access haproxy kubeadm proxy boot remove; do
+for part in say cache cgroup network image kubernetes node runtime access haproxy kubeadm proxy limits boot remove; do
 	# shellcheck source=/dev/null
 	. "$LIB/$part.sh"
 done

@@ -15,6 +15,15 @@ kubeadm_api() {
 	fi
 }
 
+kubeadm_socket() {
+	# Old kubeadm looks for the file of that name.
+	if kube_older_than "$VERSION" 1.24; then
+		echo "$RUNTIME_SOCKET"
+	else
+		echo "unix://$RUNTIME_SOCKET"
+	fi
+}
+
 # kubeadm_extra COMPONENT: extraArgs of the versions that need some
 kubeadm_extra() {
 	[ "$VERSION" != "${VERSION%-dual-write}" ] || return 0
@@ -70,7 +79,7 @@ kubeadm_init_config() {
 		- token: $KUBEADM_TOKEN
 		  ttl: 24h0m0s
 		localAPIEndpoint: {advertiseAddress: $(node_address "$1"), bindPort: 6443}
-		nodeRegistration: {name: $1, criSocket: $RUNTIME_SOCKET, taints: []}
+		nodeRegistration: {name: $1, criSocket: $(kubeadm_socket), taints: []}
 		---
 		apiVersion: $api
 		kind: ClusterConfiguration
@@ -95,7 +104,7 @@ kubeadm_join_config() {
 		kind: JoinConfiguration
 		discovery:
 		  bootstrapToken: {token: $KUBEADM_TOKEN, apiServerEndpoint: "$API_NAME:6443", unsafeSkipCAVerification: true}
-		nodeRegistration: {name: $1, criSocket: $RUNTIME_SOCKET, taints: []}
+		nodeRegistration: {name: $1, criSocket: $(kubeadm_socket), taints: []}
 	CONFIG
 	[[ " $CONTROL_PLANES " != *" $1 "* ]] ||
 		echo "controlPlane: {localAPIEndpoint: {advertiseAddress: $(node_address "$1"), bindPort: 6443}}"

@@ -25,7 +25,7 @@ network_create() {
 
 # network_add_node NODE ADDRESS
 network_add_node() {
-	local ns=kr-$NAME-$1
+	local ns=kr-$NAME.$1
 
 	ip netns add "$ns"
 	outer_ip link add "$1" type veth peer name eth0 netns "$ns"
@@ -46,6 +46,6 @@ network_route_pods() {
 	outer_ip route replace "$2" via "$(node_address "$1")"
 	for other in $NODES; do
 		[ "$other" = "$1" ] ||
-			ip -n "kr-$NAME-$other" route replace "$2" via "$(node_address "$1")"
+			ip -n "kr-$NAME.$other" route replace "$2" via "$(node_address "$1")"
 	done
 }

@@ -26,7 +26,7 @@ node_folder() {
 }
 
 node_cgroup() {
-	echo "kr-$NAME-$1"
+	echo "kr-$NAME.$1"
 }
 
 # node_start NODE ADDRESS
@@ -36,7 +36,7 @@ node_start() {
 	node_folder "$node" "$2"
 	network_add_node "$node" "$2"
 	cgroup_create "$(node_cgroup "$node")"
-	setsid -f nsenter --net="/run/netns/kr-$NAME-$node" unshare --fork --pid --mount --uts --ipc \
+	setsid -f nsenter --net="/run/netns/kr-$NAME.$node" unshare --fork --pid --mount --uts --ipc \
 		--propagation private "$LIB/../node/init" "$dir" "$node" </dev/null >"$DIR/log/$node-init.log" 2>&1
 	wait_until 100 0.1 test -s "$dir/pid" || die "$node did not start: $(cat "$DIR/log/$node-init.log")"
 	node_exec "$node" sh -c "echo --node-ip=$2 --cgroup-root=/$(node_cgroup "$node") >/run/kubelet-args"

@@ -5,7 +5,7 @@
 
 # The named network namespaces of the cluster, nodes first
 cluster_namespaces() {
-	ip netns list | awk '{ print $1 }' | grep -E "^kr-$NAME(-|\$)" | grep -v -E "^kr-$NAME-.*--" | sort -r || :
+	ip netns list | awk '{ print $1 }' | grep -E "^kr-$NAME(\.|\$)" | sort -r || :
 }
 
 cluster_remove() {
@@ -22,10 +22,10 @@ cluster_remove() {
 		done
 		[ -z "$pids" ] || say "in $ns still run after $try tries: $pids"
 	done
-	cgroup_remove "kr-$NAME-*"
+	cgroup_remove "kr-$NAME.*"
 	for ns in $(cluster_namespaces); do
 		ip netns delete "$ns"
 	done
 	rm -rf --one-file-system "${DIR:?}"
-	rmdir "$(dirname "$DIR")" 2>/dev/null || :
+	limits_locked limits_restore
 }
