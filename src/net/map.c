@@ -282,7 +282,7 @@ static void decide(struct builder *b, struct net_map_pair *pair, struct net_addr
 static int list_addresses(struct builder *b, struct error *err)
 {
 	const struct net_map_request *request = b->request;
-	size_t kept = 0, index;
+	size_t kept = 0, index = 0;
 
 	b->map.capacity = request->address_count;
 	b->map.pairs = alloc_array(request->address_count + 1, sizeof(*b->map.pairs));
@@ -308,7 +308,7 @@ static void round_fixed(struct builder *b)
 
 	for (size_t i = 0; i < b->map.count; i++) {
 		struct net_map_pair *pair = &b->map.pairs[i];
-		size_t index;
+		size_t index = 0;
 		const struct net_cidr *to = target_of(request, pair->from, &index);
 
 		if (among(request->kubernetes, request->kubernetes_count, pair->from))
@@ -333,7 +333,7 @@ static int round_own(struct builder *b, struct error *err)
 	for (size_t i = 0; b->request->own && i < b->map.count; i++) {
 		struct net_map_pair *pair = &b->map.pairs[i];
 		const struct net_map_pair *own = net_map_find(b->request->own, pair->from);
-		size_t index;
+		size_t index = 0;
 		const struct net_cidr *to = target_of(b->request, pair->from, &index);
 
 		if (!own || net_address_equal(own->to, pair->to))
@@ -359,7 +359,7 @@ static void round_same_host(struct builder *b)
 {
 	for (size_t i = 0; i < b->map.count; i++) {
 		struct net_map_pair *pair = &b->map.pairs[i];
-		size_t index;
+		size_t index = 0;
 		const struct net_cidr *to = target_of(b->request, pair->from, &index);
 		struct net_address same;
 
@@ -375,7 +375,7 @@ static int round_rest(struct builder *b, struct error *err)
 {
 	for (size_t i = 0; i < b->map.count; i++) {
 		struct net_map_pair *pair = &b->map.pairs[i];
-		size_t index;
+		size_t index = 0;
 		const struct net_cidr *to = target_of(b->request, pair->from, &index);
 		struct net_address free_one;
 
