@@ -11,8 +11,9 @@ static void *alloc_checked(void *memory, size_t size)
 {
 	if (memory)
 		return memory;
-	fprintf(stderr, "kubectl-renumber: out of memory (%zu bytes); "
-			"a run under way can be continued with 'resume'\n",
+	fprintf(stderr,
+		"kubectl-renumber: out of memory (%zu bytes); "
+		"a run under way can be continued with 'resume'\n",
 		size);
 	abort();
 }

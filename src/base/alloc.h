@@ -30,12 +30,12 @@ size_t alloc_capacity(size_t current, size_t needed);
 #define ALLOC_NEW(type) ((type *)alloc_array(1, sizeof(type)))
 
 /* Makes room for one more element at the end of a (pointer, count, capacity) list. */
-#define ALLOC_GROW(items, count, capacity)                                                  \
-	do {                                                                                \
-		if ((count) == (capacity)) {                                                \
-			(capacity) = alloc_capacity((capacity), (count) + 1);               \
-			(items) = alloc_resize((items), (capacity), sizeof(*(items)));      \
-		}                                                                           \
+#define ALLOC_GROW(items, count, capacity)                                             \
+	do {                                                                           \
+		if ((count) == (capacity)) {                                           \
+			(capacity) = alloc_capacity((capacity), (count) + 1);          \
+			(items) = alloc_resize((items), (capacity), sizeof(*(items))); \
+		}                                                                      \
 	} while (0)
 
 #endif

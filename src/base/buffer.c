@@ -87,8 +87,9 @@ int buffer_check(const struct buffer *b, const char *what, struct error *err)
 {
 	if (!b->overflowed)
 		return 0;
-	return error_set(err, ERROR_PARSE, "'%s' is larger than %zu bytes, which is more than can be right",
-			 what, buffer_max(b));
+	return error_set(err, ERROR_PARSE,
+			 "'%s' is larger than %zu bytes, which is more than can be right", what,
+			 buffer_max(b));
 }
 
 char *buffer_detach(struct buffer *b)

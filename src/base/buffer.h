@@ -30,7 +30,7 @@ void buffer_slice(struct buffer *b, struct slice text);
 void buffer_char(struct buffer *b, char c);
 __attribute__((format(printf, 2, 3))) void buffer_format(struct buffer *b, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) void buffer_vformat(struct buffer *b, const char *fmt,
-							   va_list args);
+							  va_list args);
 
 /* The text, "" while empty. Borrowed. */
 const char *buffer_cstr(const struct buffer *b);

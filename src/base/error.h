@@ -37,7 +37,7 @@ struct error {
 
 /* Sets kind and message, replacing what was there. Always -1. */
 __attribute__((format(printf, 3, 4))) int error_set(struct error *err, enum error_kind kind,
-						     const char *fmt, ...);
+						    const char *fmt, ...);
 
 /* The same with ": " and the text of errno behind; ENOENT becomes ERROR_NOT_FOUND, all else
  * ERROR_IO. Always -1. */

@@ -30,9 +30,10 @@ int file_read(const char *path, size_t max, struct buffer *ret, struct error *er
 			return 0;
 		total += (size_t)got;
 		if (total > max)
-			return error_set(err, ERROR_PARSE,
-					 "'%s' is larger than %zu bytes, which is more than can be right",
-					 path, max);
+			return error_set(
+				err, ERROR_PARSE,
+				"'%s' is larger than %zu bytes, which is more than can be right",
+				path, max);
 		buffer_append(ret, chunk, (size_t)got);
 	}
 }
@@ -98,8 +99,7 @@ static int file_copy_attributes(int fd, const char *path)
 	if (fchmod(fd, st.st_mode & 07777) < 0)
 		return -1;
 	label_len = lgetxattr(path, "security.selinux", label, sizeof(label));
-	if (label_len > 0 &&
-	    fsetxattr(fd, "security.selinux", label, (size_t)label_len, 0) < 0 &&
+	if (label_len > 0 && fsetxattr(fd, "security.selinux", label, (size_t)label_len, 0) < 0 &&
 	    errno != ENOTSUP && errno != EPERM)
 		return -1;
 	return 0;

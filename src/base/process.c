@@ -11,8 +11,6 @@
 
 #include "base/clock.h"
 
-extern char **environ;
-
 static void process_close(int *fd)
 {
 	if (*fd >= 0)
@@ -65,8 +63,8 @@ static int process_spawn(pid_t *ret_pid, const char *const argv[],
 	posix_spawn_file_actions_adddup2(&actions, pipes->out[1], STDOUT_FILENO);
 	if (!options || !options->inherit_errors)
 		posix_spawn_file_actions_adddup2(&actions, pipes->err[1], STDERR_FILENO);
-	result = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv,
-			      environment);
+	result = posix_spawnp(ret_pid, argv[0], &actions, &attributes,
+			      (char *const *)(uintptr_t)argv, environment);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return result;
@@ -122,7 +120,8 @@ static bool process_wait(pid_t pid, int64_t timeout_ms, int *ret_status)
 		pid_t done = waitpid(pid, &status, WNOHANG);
 
 		if (done == pid) {
-			*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			*ret_status =
+				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 			return true;
 		}
 		if (done < 0 && errno != EINTR) {
@@ -186,7 +185,8 @@ static int process_pump(struct process *p, struct slice input, int64_t end, stru
 	if (input.len == 0)
 		process_close(&p->input);
 	while (p->output >= 0 || p->errors >= 0) {
-		struct pollfd fds[] = {{p->input, POLLOUT, 0}, {p->output, POLLIN, 0}, {p->errors, POLLIN, 0}};
+		struct pollfd fds[] = {
+			{p->input, POLLOUT, 0}, {p->output, POLLIN, 0}, {p->errors, POLLIN, 0}};
 		int64_t left = end - clock_monotonic_ms();
 
 		if (left <= 0)
@@ -203,9 +203,9 @@ static int process_pump(struct process *p, struct slice input, int64_t end, stru
 	return 0;
 }
 
-int process_run(const char *const argv[], const struct process_options *options,
-		struct slice input, int64_t timeout_ms, struct buffer *ret_output,
-		struct buffer *ret_errors, int *ret_status, struct error *err)
+int process_run(const char *const argv[], const struct process_options *options, struct slice input,
+		int64_t timeout_ms, struct buffer *ret_output, struct buffer *ret_errors,
+		int *ret_status, struct error *err)
 {
 	int64_t end = clock_monotonic_ms() + timeout_ms;
 	auto_process struct process p = {0};
@@ -214,7 +214,8 @@ int process_run(const char *const argv[], const struct process_options *options,
 		return -1;
 	if (process_pump(&p, input, end, ret_output, ret_errors, err) < 0)
 		return error_wrap(err, "'%s'", argv[0]);
-	process_finish(&p, end - clock_monotonic_ms() > 0 ? end - clock_monotonic_ms() : 0, ret_status);
+	process_finish(&p, end - clock_monotonic_ms() > 0 ? end - clock_monotonic_ms() : 0,
+		       ret_status);
 	return 0;
 }
 

@@ -43,7 +43,8 @@ int secret_read(struct secret *s, const char *path, size_t max, struct error *er
 		found.len += (size_t)got;
 		if (found.len > max) {
 			secret_release(&found);
-			return error_set(err, ERROR_PARSE, "'%s' is larger than %zu bytes", path, max);
+			return error_set(err, ERROR_PARSE, "'%s' is larger than %zu bytes", path,
+					 max);
 		}
 	}
 	secret_set(s, found.ptr, found.len);
