@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CMD_COMMANDS_H
+#define CMD_COMMANDS_H
+
+#include "cmd/command.h"
+
+/* One for each file of this folder that is a command; cmd/table.c has their order. */
+extern const struct command command_completion;
+extern const struct command command_version;
+extern const struct command command_help_page;
+
+#endif
