@@ -53,10 +53,12 @@ image_archive() {
 	rm -rf "$1"
 }
 
-# image_import NAME TAG ROOTFS_DIR: into every node of the cluster
+# image_import NAME TAG ROOTFS_DIR: into every node of the cluster. NAME begins
+# with a host, as in localhost/tools: short ones mean something else to kubelet.
 image_import() {
 	local work node
 
+	[[ $1 == localhost/* || ${1%%/*} == *.* ]] || die "image_import: '$1' does not begin with a host"
 	work=$(mktemp -d "$DIR/image.XXXXXX")
 	image_add "$work/layout" "$1:$2" "$3"
 	image_archive "$work/layout" "$work/archive.tar"
