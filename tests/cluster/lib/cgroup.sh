@@ -76,5 +76,6 @@ cgroup_remove() {
 			done
 			[ ! -d "$group" ] || say "$group cannot be removed (try $try)"
 		done
-	done < <(cgroup_mounts)
+	# Beside v1 there may be a v2 tree too; runc leaves empty folders there.
+	done < <(awk -v root="$CGROUP_ROOT" '$3 ~ /^cgroup2?$/ && index($2, root) == 1 { print $2 }' /proc/mounts | sort -u)
 }

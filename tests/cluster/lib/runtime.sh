@@ -139,9 +139,12 @@ runtime_prepare() {
 	local recipe
 
 	SNAPSHOTTER=$(runtime_snapshotter "$DIR")
-	recipe=$(cat "$LIB/runtime.sh" "$LIB/image.sh" "$LIB/../node/pause.c" <(cd "$BIN" && ls -l --time-style=+%s) | sha256sum)
+	recipe=$(cat "$LIB/runtime.sh" "$LIB/image.sh" "$LIB/../node/pause.c" <(cd "$BIN" && stat -c '%n %s %Y' -- *) | sha256sum)
 	RUNTIME_TEMPLATE=images-${VERSION%-dual-write}-$SNAPSHOTTER-${recipe:0:12}
 	cache_item "$RUNTIME_TEMPLATE" runtime_template_build
+	# Those that nobody has asked for since a day are of other recipes.
+	touch "$CACHE/$RUNTIME_TEMPLATE"
+	find "$CACHE" -maxdepth 1 -name 'images-*' -mmin +1440 -exec rm -rf {} +
 	RUNTIME_TEMPLATE=$CACHE/$RUNTIME_TEMPLATE
 	RUNTIME_PAUSE=$(runtime_images | sed -n 's/^pause //p')
 }
