@@ -124,8 +124,20 @@ boot_joined() {
 
 # Everything that a cluster is used with answers: nodes, controllers, DNS.
 boot_wait() {
+	local api node
+
 	kc wait --for=condition=Ready node --all --timeout=120s >&2
 	kc -n kube-system rollout status deployment coredns --timeout=180s >&2
+	api=$(kc get service kubernetes -o 'jsonpath={.spec.clusterIP}')
+	for node in $NODES; do
+		wait_until 100 0.2 boot_node_reaches "$node" "https://$api/livez" ||
+			die "$node: kube-proxy does not serve $api: $(tail -n 3 "$DIR/log/$node-kube-proxy.log")"
+	done
+}
+
+# boot_node_reaches NODE URL
+boot_node_reaches() {
+	[ "$(node_exec "$1" curl -sk --max-time 1 "$2")" = ok ]
 }
 
 cluster_facts() {

@@ -21,6 +21,8 @@ network_create() {
 	outer_ip link add nodes type bridge forward_delay 0
 	outer_ip address add "$HOST_ADDRESS/24" dev nodes
 	outer_ip link set nodes up
+	# An address that nobody serves is silent, as in a data centre.
+	outer_ip route add blackhole default
 }
 
 # network_add_node NODE ADDRESS
