@@ -60,16 +60,23 @@ char *alloc_text_n(const char *text, size_t len)
 	return copy;
 }
 
-char *alloc_format(const char *fmt, ...)
+char *alloc_vformat(const char *fmt, va_list args)
 {
 	char *text = NULL;
+	int len = vasprintf(&text, fmt, args);
+
+	return alloc_checked(len < 0 ? NULL : text, 0);
+}
+
+char *alloc_format(const char *fmt, ...)
+{
 	va_list args;
-	int len;
+	char *text;
 
 	va_start(args, fmt);
-	len = vasprintf(&text, fmt, args);
+	text = alloc_vformat(fmt, args);
 	va_end(args);
-	return alloc_checked(len < 0 ? NULL : text, 0);
+	return text;
 }
 
 size_t alloc_capacity(size_t current, size_t needed)

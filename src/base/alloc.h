@@ -2,6 +2,7 @@
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /*
@@ -23,6 +24,8 @@ char *alloc_text_n(const char *text, size_t len) __attribute__((malloc, returns_
 /* A formatted text that the caller frees. */
 char *alloc_format(const char *fmt, ...)
 	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+char *alloc_vformat(const char *fmt, va_list args)
+	__attribute__((malloc, returns_nonnull, format(printf, 1, 0)));
 
 /* The capacity to grow to so that `needed` elements fit: doubling, from 8. */
 size_t alloc_capacity(size_t current, size_t needed);

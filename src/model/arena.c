@@ -86,14 +86,9 @@ const char *arena_format(struct arena *arena, const char *fmt, ...)
 {
 	auto_free char *text = NULL;
 	va_list args;
-	int len;
 
 	va_start(args, fmt);
-	len = vasprintf(&text, fmt, args);
+	text = alloc_vformat(fmt, args);
 	va_end(args);
-	if (len < 0) {
-		text = NULL;
-		alloc_array(SIZE_MAX, 2);
-	}
-	return arena_text_n(arena, text, (size_t)len);
+	return arena_text(arena, text);
 }
