@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "doctor/family.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* KR4xx: the DNS Service, what kubelets hand to Pods, and what running Pods ask. */
+
+/* An address in some Service range that the DNS Service does not hold; NULL: fine. Node-local
+ * caches and outside resolvers lie in no Service range. */
+static const char *wrong_dns(const struct patient *p, const struct cluster_texts *addresses)
+{
+	const struct cluster *c = p->cluster;
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		const char *address = addresses->items[i];
+
+		if ((p->dns && cluster_texts_contain(&p->dns->cluster_ips, address)) ||
+		    cluster_find_holder(c, address))
+			continue;
+		for (size_t k = 0; k < c->range_count; k++) {
+			if (cluster_range_contains(c->ranges[k].text, address))
+				return address;
+		}
+	}
+	return NULL;
+}
+
+static bool is_dead(const struct cluster *c, const char *address)
+{
+	for (size_t i = 0; i < c->service_count; i++) {
+		const struct cluster_service *s = &c->services[i];
+
+		if (cluster_texts_contain(&s->cluster_ips, address) ||
+		    cluster_texts_contain(&s->ingress_ips, address) ||
+		    cluster_texts_contain(&s->external_ips, address))
+			return false;
+	}
+	return true;
+}
+
+static void kubelet_map(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	const char *wrong = wrong_dns(p, &c->kubelet_dns);
+	auto_free char *subject = alloc_format(
+		"ConfigMap/kube-system/%s", c->kubelet_config.name ? c->kubelet_config.name : "");
+	struct finding *f;
+
+	if (!p->dns_address || !wrong)
+		return;
+	f = finding_add(list, "KR401", is_dead(c, wrong) ? FINDING_ERROR : FINDING_WARNING,
+			subject);
+	finding_message(f, "nodes that join are given DNS server %s, but kube-dns is %s", wrong,
+			p->dns_address);
+	finding_remedy(f, DOCTOR_REPAIR);
+	finding_evidence(f, "%s: clusterDNS %s", subject, wrong);
+	finding_evidence(f, "Service/kube-system/kube-dns: clusterIP %s", p->dns_address);
+}
+
+static void kubelet_files(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	struct finding *f = NULL;
+
+	for (size_t i = 0; p->dns_address && i < c->node_count; i++) {
+		const struct cluster_host *h = &c->nodes[i].host;
+		const char *wrong = wrong_dns(p, &h->kubelet_dns);
+
+		if (!wrong)
+			continue;
+		if (!f)
+			f = finding_add(list, "KR402", FINDING_WARNING,
+					"/var/lib/kubelet/config.yaml");
+		if (is_dead(c, wrong))
+			f->severity = FINDING_ERROR;
+		finding_evidence(f, "%s:/var/lib/kubelet/config.yaml: clusterDNS %s",
+				 c->nodes[i].name, wrong);
+	}
+	if (!f)
+		return;
+	finding_message(f,
+			"kubelet on %zu nodes gives new Pods another DNS server than kube-dns (%s)",
+			f->evidence_count, p->dns_address);
+	finding_remedy(f, DOCTOR_REPAIR);
+}
+
+static void not_tenth(const struct patient *p, struct finding_list *list)
+{
+	struct finding *f;
+
+	if (!p->dns_address || !p->tenth || !p->cluster->kubeadm_known ||
+	    strcmp(p->dns_address, p->tenth) == 0)
+		return;
+	f = finding_add(list, "KR403", FINDING_WARNING, "Service/kube-system/kube-dns");
+	finding_message(f,
+			"kube-dns has %s, kubeadm computes %s from %s: its next upgrade fails on "
+			"the immutable address",
+			p->dns_address, p->tenth, p->range);
+	finding_remedy(f, DOCTOR_REPAIR);
+	finding_evidence(f, "Service/kube-system/kube-dns: clusterIP %s", p->dns_address);
+}
+
+static void old_nameserver(struct finding_list *list, const struct cluster_dead_address *d,
+			   const char *dns)
+{
+	auto_free char *subject = alloc_format("nameserver/%s", d->address);
+	struct finding *f = NULL;
+
+	for (size_t i = 0; i < d->users.count; i++) {
+		/* "node:path" is a file, told above */
+		if (strchr(d->users.items[i], ':'))
+			continue;
+		if (!f)
+			f = finding_add(list, "KR404", d->alias ? FINDING_WARNING : FINDING_ERROR,
+					subject);
+		finding_evidence(f, "Pod/%s asks %s", d->users.items[i], d->address);
+	}
+	if (!f)
+		return;
+	finding_message(f, "%zu running Pods ask DNS at %s, %s", f->evidence_count, d->address,
+			d->alias ? "which an alias keeps alive" : "where nobody answers");
+	finding_remedy(f, "%s; resolv.conf is made with the Pod: it must be created anew to ask %s",
+		       d->alias ? "restart their workloads when you like" : DOCTOR_REPAIR,
+		       dns ? dns : "kube-dns");
+}
+
+static void nameservers(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+
+	for (size_t i = 0; i < c->dead_count; i++) {
+		if (c->dead[i].role == CLUSTER_DEAD_DNS)
+			old_nameserver(list, &c->dead[i], p->dns_address);
+	}
+	for (size_t i = 0; i < c->aliased_count; i++) {
+		if (c->aliased[i].role == CLUSTER_DEAD_DNS)
+			old_nameserver(list, &c->aliased[i], p->dns_address);
+	}
+}
+
+static void no_dns(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	const char *wrong = wrong_dns(p, &c->kubelet_dns);
+	struct finding *f;
+
+	if (p->dns_address || !wrong || !is_dead(c, wrong))
+		return;
+	f = finding_add(list, "KR405", FINDING_ERROR, "Service/kube-system/kube-dns");
+	finding_message(f, "Service kube-dns is gone while kubelets send Pods to %s", wrong);
+	finding_remedy(
+		f, "create it again with 'kubeadm init phase addon coredns' once kubeadm-config "
+		   "names the right range, then " DOCTOR_REPAIR);
+	finding_evidence(f, "Service/kube-system/kube-dns: not found");
+}
+
+void doctor_dns(const struct patient *p, struct finding_list *list)
+{
+	kubelet_map(p, list);
+	kubelet_files(p, list);
+	not_tenth(p, list);
+	nameservers(p, list);
+	no_dns(p, list);
+}
