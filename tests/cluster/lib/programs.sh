@@ -4,7 +4,7 @@
 # sources. After programs_build, $PROGRAMS is the folder that has them.
 
 programs_compile() {
-	local from=$here/programs out=$2 flags
+	local from=$LIB/../programs out=$2 flags
 
 	flags='-std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Wconversion -Wshadow -static'
 	# shellcheck disable=SC2086 # several flags
@@ -20,7 +20,7 @@ programs_compile() {
 programs_build() {
 	local sum
 
-	sum=$(cat "$here"/programs/*.[ch] | sha256sum | cut -c1-16)
+	sum=$(cat "$LIB"/../programs/*.[ch] | sha256sum | cut -c1-16)
 	cache_item "programs-$sum" programs_compile
 	PROGRAMS=$CACHE/programs-$sum
 	export PROGRAMS
