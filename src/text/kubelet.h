@@ -26,8 +26,8 @@ void kubelet_config_release(struct kubelet_config *config);
 
 #define auto_kubelet_config __attribute__((cleanup(kubelet_config_release)))
 
-/* Appends to *ret the text with clusterDNS holding exactly these addresses; items that are among
- * them already keep their place. The same bytes when nothing differs. */
+/* Appends to *ret the text with clusterDNS holding exactly these addresses in this order; changed
+ * in place, so that comments stay. The same bytes when nothing differs. */
 must_check int kubelet_set_cluster_dns(const char *file, struct slice text,
 				       const char *const addresses[], size_t count,
 				       struct buffer *ret, struct error *err);

@@ -99,8 +99,11 @@ static void place(struct reader *r, struct yaml_node *node)
 {
 	const char *text = r->y->text.ptr;
 
-	if (node->start < r->line_start) {
-		r->line_start = r->line_seen = 0;
+	if (node->start < r->line_start || r->line_seen == 0) {
+		bool mark = slice_starts(yaml_text(r->y), "\xef\xbb\xbf");
+
+		/* a byte order mark takes no column */
+		r->line_start = r->line_seen = mark && node->start >= 3 ? 3 : 0;
 		r->line = 0;
 	}
 	for (size_t i = r->line_seen; i < node->start; i++) {
