@@ -24,6 +24,7 @@
  *   ca-key-missing    the CA is external: it can be used, but nothing be issued here
  *   ca-missing        the CA file for this role is not there
  *   not-signed-by-ca  its CA did not sign it
+ *   ca-differs        a kubeconfig trusts a CA of the same name that is another one
  *   san-missing       an API server's certificate lacks an expected address (`detail`: the address)
  *   usage-missing     lacks the extended key usage of its role (`detail`: "server" or "client")
  */
@@ -35,6 +36,7 @@ struct pki_problem {
 
 struct pki_record {
 	char *path;   /* file; for a served certificate "served" */
+	char *file;   /* the file that a kubeconfig names for it, NULL: the bytes are in `path` */
 	char *entry;  /* in a kubeconfig "user/NAME" or "cluster/NAME", else NULL */
 	size_t index; /* of the certificate within the file or entry, from 0 */
 	char *role;   /* "apiserver", "etcd/server", "ca", "front-proxy-ca", "etcd/ca",
@@ -65,7 +67,7 @@ struct pki_record {
 struct pki_audit {
 	char *root;
 	int64_t at_s;		    /* when */
-	struct pki_record *records; /* owned; ordered by path */
+	struct pki_record *records; /* owned; pki/ first, then kubeconfigs, each by path */
 	size_t count;
 	size_t capacity;
 };
@@ -100,7 +102,7 @@ const struct pki_record *pki_audit_find(const struct pki_audit *audit, const cha
 const struct pki_problem *pki_record_problem(const struct pki_record *record, const char *code);
 
 /*
- * {"root", "at", "records": [{"path", "entry", "index", "role", "certificate": {…pki_cert…},
+ * {"root", "at", "records": [{"path", "file", "entry", "index", "role", "certificate": {…pki_cert…},
  * "mode", "uid", "gid", "key": {"path", "known", "matches", "mode", "uid", "gid"}, "caPath",
  * "selfSigned", "server", "problems": [{"code", "detail", "message"}]}]}; absent is absent.
  * A new reference; and back: ERROR_PARSE naming the field. Unknown fields are passed over.

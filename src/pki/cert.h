@@ -10,25 +10,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
-
-/* A list of texts in the order of appending; {0} is empty. */
-struct pki_texts {
-	char **items; /* owned, as is each text */
-	size_t count;
-	size_t capacity;
-};
-
-void pki_texts_add(struct pki_texts *list, const char *text);
-/* The same unless it is there already. */
-void pki_texts_add_new(struct pki_texts *list, const char *text);
-bool pki_texts_have(const struct pki_texts *list, const char *text);
-void pki_texts_remove(struct pki_texts *list, const char *text);
-void pki_texts_copy(struct pki_texts *to, const struct pki_texts *from);
-void pki_texts_release(struct pki_texts *list);
-/* An array of strings, a new reference; and back (what is no string is ERROR_PARSE). */
-json_t *pki_texts_to_json(const struct pki_texts *list);
-must_check int pki_texts_from_json(const json_t *array, struct pki_texts *ret, struct error *err);
-#define auto_pki_texts __attribute__((cleanup(pki_texts_release)))
+#include "pki/texts.h"
 
 /*
  * The facts of one X.509 certificate, from a file or from a TLS handshake. Names are written as
@@ -57,8 +39,12 @@ struct pki_cert {
  * not one, or when bytes follow it. */
 must_check int pki_cert_from_der(struct slice der, struct pki_cert *ret, struct error *err);
 
-/* The same from an already parsed certificate. */
-must_check int pki_cert_from_x509(X509 *x509, struct pki_cert *ret, struct error *err);
+/* The same from a certificate parsed already; `der` is its encoding. */
+must_check int pki_cert_from_x509(X509 *x509, struct slice der, struct pki_cert *ret,
+				  struct error *err);
+
+/* The first certificate of a PEM file. */
+must_check int pki_cert_read(const char *path, struct pki_cert *ret, struct error *err);
 
 void pki_cert_release(struct pki_cert *cert);
 #define auto_pki_cert __attribute__((cleanup(pki_cert_release)))

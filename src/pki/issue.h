@@ -61,6 +61,15 @@ must_check int pki_issue_names(const struct pki_profile *profile,
 			       const struct pki_issue_options *options, struct pki_texts *ret_dns,
 			       struct pki_texts *ret_addresses, struct error *err);
 
+/*
+ * Whether there is anything to do: *ret_needed is false when the pair on disk is whole (key, CA,
+ * usages, 30 more days) and has exactly the names and the key algorithm asked for. Lets a step that
+ * was interrupted be taken again without a third certificate.
+ */
+must_check int pki_issue_needed(const struct pki_profile *profile,
+				const struct pki_issue_options *options, bool *ret_needed,
+				struct error *err);
+
 /* Whether text can be a SAN: an IP address (*ret_address true) or a DNS name, wildcards too. */
 bool pki_name_valid(const char *text, bool *ret_address);
 
