@@ -76,8 +76,7 @@ static void build_manifests(const struct build *b, struct cluster_host *host, co
 
 	host->manifests = arena_array(b->arena, json_path_count(object, "manifests"),
 				      sizeof(*host->manifests));
-	json_array_foreach(json_path(object, "manifests"), i, file)
-	{
+	json_array_foreach(json_path(object, "manifests"), i, file) {
 		if (!json_path_text(file, "path"))
 			continue;
 		host->manifests[host->manifest_count++] = (struct cluster_manifest){
@@ -99,8 +98,7 @@ static void build_servers(struct cluster_node *node, const json_t *object)
 	const json_t *server;
 	size_t i;
 
-	json_array_foreach(json_path(object, "servers"), i, server)
-	{
+	json_array_foreach(json_path(object, "servers"), i, server) {
 		const char *name = json_path_text(server, "name");
 		const json_t *flags = json_path(server, "flags");
 		struct cluster_component *component = name ? component_of(&node->host, name) : NULL;
@@ -140,8 +138,7 @@ static void build_container(const struct build *b, struct cluster_container *con
 	container->kubernetes_port =
 		json_string_value(json_object_get(environment, "KUBERNETES_SERVICE_PORT"));
 	container->service_hosts = build_room(b, json_object_size(environment));
-	json_object_foreach(environment, name, value)
-	{
+	json_object_foreach(environment, name, value) {
 		if (slice_ends(slice_of(name), "_SERVICE_HOST"))
 			build_add_text(&container->service_hosts,
 				       build_address(b, json_string_value(value)));
@@ -170,8 +167,7 @@ static void build_containers(const struct build *b, struct cluster_node *node, c
 	host->processes_known = json_is_array(json_path(object, "containers"));
 	host->containers = arena_array(b->arena, json_path_count(object, "containers"),
 				       sizeof(*host->containers));
-	json_array_foreach(json_path(object, "containers"), i, item)
-	{
+	json_array_foreach(json_path(object, "containers"), i, item) {
 		/* pause has no environment of the Pod's and asks nobody */
 		if (!json_path_bool(item, "sandbox", false) && is_own(b, node, item))
 			build_container(b, &host->containers[host->container_count++], item);
@@ -218,8 +214,7 @@ static void build_audit(const struct build *b, struct cluster_host *host, const 
 	size_t i;
 
 	host->audit = json_path(object, "audit");
-	json_array_foreach(json_path(host->audit, "records"), i, record)
-	{
+	json_array_foreach(json_path(host->audit, "records"), i, record) {
 		if (json_path_is(record, "role", "apiserver") &&
 		    json_path_int(record, "index", 0) == 0)
 			host->api_server_certificate =
@@ -236,8 +231,7 @@ static void build_cni(const struct build *b, struct cluster_host *host, const js
 
 	host->cni_servers = build_room(b, json_array_size(list));
 	host->cni_files = build_room(b, json_array_size(list));
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		const char *path = json_path_text(item, "path");
 		const char *server = json_path_text(item, "server");
 
@@ -257,8 +251,7 @@ static const char *command_flag(const struct build *b, const json_t *container, 
 	const json_t *word;
 	size_t i;
 
-	json_array_foreach(json_path(container, "command"), i, word)
-	{
+	json_array_foreach(json_path(container, "command"), i, word) {
 		if (slice_starts(slice_of(json_string_value(word)), prefix))
 			found = json_string_value(word) + strlen(prefix);
 	}
@@ -271,8 +264,7 @@ static void build_mirror(const struct build *b, struct cluster_node *node)
 	const json_t *object;
 	size_t i;
 
-	json_array_foreach(json_path(b->document, "pods"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "pods"), i, object) {
 		const json_t *container = json_path(object, "spec.containers.0");
 		const char *program = json_path_text(container, "name");
 		struct cluster_component *component;

@@ -16,8 +16,7 @@ static bool condition_is(const json_t *object, const char *type, const char *sta
 	const json_t *condition;
 	size_t i;
 
-	json_array_foreach(json_path(object, "status.conditions"), i, condition)
-	{
+	json_array_foreach(json_path(object, "status.conditions"), i, condition) {
 		if (json_path_is(condition, "type", type))
 			return json_path_is(condition, "status", status);
 	}
@@ -31,8 +30,7 @@ static struct cluster_texts ingress_addresses(const struct build *b, const json_
 	const json_t *ingress;
 	size_t i;
 
-	json_array_foreach(list, i, ingress)
-	{
+	json_array_foreach(list, i, ingress) {
 		if (text_at(ingress, "ip"))
 			build_add_text(&texts, build_address(b, text_at(ingress, "ip")));
 	}
@@ -48,8 +46,7 @@ static struct cluster_texts cluster_addresses(const struct build *b, const json_
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		const char *text = json_string_value(item);
 
 		if (text && *text && strcmp(text, "None") != 0)
@@ -87,8 +84,7 @@ static void build_services(const struct build *b)
 
 	c->services = arena_array(b->arena, json_path_count(b->document, "services"),
 				  sizeof(*c->services));
-	json_array_foreach(json_path(b->document, "services"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "services"), i, object) {
 		if (text_at(object, "metadata.name") && text_at(object, "metadata.namespace"))
 			build_service(b, &c->services[c->service_count++], object);
 	}
@@ -102,8 +98,7 @@ static void build_service_cidrs(const struct build *b)
 
 	c->service_cidrs = arena_array(b->arena, json_path_count(b->document, "serviceCIDRs"),
 				       sizeof(*c->service_cidrs));
-	json_array_foreach(json_path(b->document, "serviceCIDRs"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "serviceCIDRs"), i, object) {
 		struct cluster_service_cidr *s = &c->service_cidrs[c->service_cidr_count++];
 		const json_t *condition;
 		size_t k;
@@ -114,8 +109,7 @@ static void build_service_cidrs(const struct build *b)
 		s->cidrs = build_texts(b, json_path(object, "spec.cidrs"));
 		s->ready = condition_is(object, "Ready", "True", true);
 		s->deleting = text_at(object, "metadata.deletionTimestamp") != NULL;
-		json_array_foreach(json_path(object, "status.conditions"), k, condition)
-		{
+		json_array_foreach(json_path(object, "status.conditions"), k, condition) {
 			if (json_path_is(condition, "type", "Ready")) {
 				s->reason = text_at(condition, "reason");
 				s->message = text_at(condition, "message");
@@ -131,8 +125,7 @@ static void build_nodes(const struct build *b)
 	size_t i;
 
 	c->nodes = arena_array(b->arena, json_path_count(b->document, "nodes"), sizeof(*c->nodes));
-	json_array_foreach(json_path(b->document, "nodes"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "nodes"), i, object) {
 		struct cluster_node *n = &c->nodes[c->node_count];
 		const json_t *labels = json_path(object, "metadata.labels");
 		const json_t *address;
@@ -152,8 +145,7 @@ static void build_nodes(const struct build *b)
 			n->pod_cidrs = build_room(b, 1);
 			build_add_text(&n->pod_cidrs, text_at(object, "spec.podCIDR"));
 		}
-		json_array_foreach(json_path(object, "status.addresses"), k, address)
-		{
+		json_array_foreach(json_path(object, "status.addresses"), k, address) {
 			if (!n->address && json_path_is(address, "type", "InternalIP"))
 				n->address = build_address(b, text_at(address, "address"));
 		}
@@ -168,10 +160,8 @@ static bool reads_endpoint_map(const json_t *containers)
 	size_t i;
 	size_t k;
 
-	json_array_foreach(containers, i, container)
-	{
-		json_array_foreach(json_path(container, "envFrom"), k, from)
-		{
+	json_array_foreach(containers, i, container) {
+		json_array_foreach(json_path(container, "envFrom"), k, from) {
 			if (json_path_is(from, "configMapRef.name", "kubernetes-services-endpoint"))
 				return true;
 		}
@@ -184,8 +174,7 @@ static void build_pod_containers(struct cluster_pod *p, const json_t *statuses)
 	const json_t *status;
 	size_t i;
 
-	json_array_foreach(statuses, i, status)
-	{
+	json_array_foreach(statuses, i, status) {
 		const char *waiting = text_at(status, "state.waiting.reason");
 		const char *ended = text_at(status, "lastState.terminated.message");
 		int64_t started = build_time(status, "state.running.startedAt");
@@ -209,8 +198,7 @@ static void build_owner(struct cluster_pod *p, const json_t *object)
 	const json_t *owner;
 	size_t i;
 
-	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, owner)
-	{
+	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, owner) {
 		if (json_path_bool(owner, "controller", false)) {
 			p->owner_kind = text_at(owner, "kind");
 			p->owner_name = text_at(owner, "name");
@@ -254,8 +242,7 @@ static void build_pods(const struct build *b)
 	size_t i;
 
 	c->pods = arena_array(b->arena, json_path_count(b->document, "pods"), sizeof(*c->pods));
-	json_array_foreach(json_path(b->document, "pods"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "pods"), i, object) {
 		if (text_at(object, "metadata.name") && text_at(object, "metadata.namespace"))
 			build_pod(b, &c->pods[c->pod_count++], object);
 	}
@@ -269,8 +256,7 @@ static void build_events(const struct build *b)
 
 	c->events =
 		arena_array(b->arena, json_path_count(b->document, "events"), sizeof(*c->events));
-	json_array_foreach(json_path(b->document, "events"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "events"), i, object) {
 		struct cluster_event *e = &c->events[c->event_count++];
 		const char *space = text_at(object, "involvedObject.namespace");
 		const char *name = text_at(object, "involvedObject.name");
@@ -296,8 +282,7 @@ static void build_leftovers(const struct build *b)
 
 	c->leftovers = arena_array(b->arena, json_path_count(b->document, "leftovers"),
 				   sizeof(*c->leftovers));
-	json_array_foreach(json_path(b->document, "leftovers"), i, object)
-	{
+	json_array_foreach(json_path(b->document, "leftovers"), i, object) {
 		struct cluster_leftover *l = &c->leftovers[c->leftover_count++];
 
 		l->kind = text_at(object, "kind") ? text_at(object, "kind") : "?";
@@ -323,14 +308,11 @@ static void build_kubernetes_endpoints(const struct build *b)
 	size_t k;
 	size_t n;
 
-	json_array_foreach(slices, i, slice)
-	{
-		json_array_foreach(json_path(slice, "endpoints"), k, item)
-		{
+	json_array_foreach(slices, i, slice) {
+		json_array_foreach(json_path(slice, "endpoints"), k, item) {
 			if (!json_path_bool(item, "conditions.ready", true))
 				continue;
-			json_array_foreach(json_path(item, "addresses"), n, address)
-			{
+			json_array_foreach(json_path(item, "addresses"), n, address) {
 				if (texts.count < 256)
 					build_add_text(
 						&texts,
@@ -341,10 +323,8 @@ static void build_kubernetes_endpoints(const struct build *b)
 			}
 		}
 	}
-	json_array_foreach(subsets, i, slice)
-	{
-		json_array_foreach(json_path(slice, "addresses"), k, item)
-		{
+	json_array_foreach(subsets, i, slice) {
+		json_array_foreach(json_path(slice, "addresses"), k, item) {
 			if (texts.count < 256 && !json_array_size(slices))
 				build_add_text(&texts,
 					       arena_format(b->arena, "%s:%d", text_at(item, "ip"),

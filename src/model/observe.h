@@ -6,6 +6,26 @@
 #include "model/cluster.h"
 #include "node/pool.h"
 
+/*
+ * The observation, one JSON object (what could not be had is not there):
+ *
+ *	server, context, uid (of kube-system), observedAt, version {gitVersion, major, minor}
+ *	serviceCIDRAPI: "networking.k8s.io/v1"; absent: not served
+ *	nodes, services, serviceCIDRs, pods, endpointSlices (of default/kubernetes), events,
+ *	leftovers: lists of API objects, cut down to the fields that model/build_*.c reads
+ *	endpoints: object default/kubernetes
+ *	configMaps: {"kube-system/kubeadm-config": object, …}
+ *	logs: {"namespace/pod": one telling line of a crashed container}
+ *	hosts: {node: {problem} or {
+ *		manifests: [{path, text}], kubelet: {text}, cni: [{path, server}],
+ *		servers: [{name, startedAt, flags: {name: value}}],
+ *		containers: [{podUID, containerID, startedAt, env, nameservers, sandbox}],
+ *		routes: [CIDR], audit: as in pki/audit.h}}
+ *	served: {node: {certificate: as in pki/cert.h} or {problem}}
+ *
+ * Secrets are never in it: no Secret is read, of kubeconfigs only the server's URL is kept, of
+ * command lines only the flags that are asked about.
+ */
 enum observe_what {
 	OBSERVE_API = 1 << 0, /* objects */
 	OBSERVE_HOSTS =

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MODEL_OBSERVE_PARTS_H
+#define MODEL_OBSERVE_PARTS_H
+
+#include "model/observe.h"
+
+/* The parts of observe_cluster(); each adds its members to the document. Inside of src/model. */
+
+/* Fails only when the API server does not answer or refuses what nothing works without. */
+must_check int observe_objects(struct kube_client *kube, json_t *document, struct error *err);
+
+/* A telling line of each crash-looping Pod's last log, as far as kubelets answer. */
+void observe_logs(struct kube_client *kube, json_t *document);
+
+/* Reads what observe_objects brought. */
+void observe_hosts(struct node_pool *pool, json_t *document);
+
+/* What each control plane's API server shows in its handshake. */
+void observe_served(json_t *document);
+
+/* A copy with only these fields (paths as in text/json.h), absent ones left out. New reference. */
+json_t *observe_trim(const json_t *object, const char *const paths[], size_t count);
+
+#endif
