@@ -389,7 +389,10 @@ static void discard_output(struct fy_diag *diag, void *user, const char *text, s
 static int read_events(struct reader *r, struct error *err)
 {
 	struct fy_diag_cfg diag_cfg;
-	struct fy_parse_cfg cfg = {.search_path = "", .flags = FYPCF_QUIET};
+	struct fy_parse_cfg cfg = {.search_path = "", 
+				   /* a closing bracket may stand at its key's column, as Go's
+				    * parsers allow */
+				   .flags = FYPCF_QUIET | FYPCF_SLOPPY_FLOW_INDENTATION};
 	struct fy_event *event;
 
 	fy_diag_cfg_default(&diag_cfg);
@@ -414,6 +417,36 @@ static int read_events(struct reader *r, struct error *err)
 	return 0;
 }
 
+/* The length of the UTF-8 character at p, 0 when it is none. Surrogates and overlong forms, which
+ * the parsers of Kubernetes refuse, are told apart by the second byte (RFC 3629, section 4). */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+	size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+
+	if (n == 0 || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static int refuse_bad_utf8(struct reader *r, struct error *err)
+{
+	const unsigned char *p = (const unsigned char *)r->y->text.ptr;
+	size_t len = r->y->text.len, n;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = utf8_length(p + i, len - i);
+		if (n == 0)
+			return fail_at(r, i, err, "not UTF-8");
+	}
+	return 0;
+}
+
 static int parse(struct yaml *y, struct error *err)
 {
 	__attribute__((cleanup(reader_release))) struct reader r = {.y = y};
@@ -424,6 +457,8 @@ static int parse(struct yaml *y, struct error *err)
 	nul = memchr(y->text.ptr, '\0', y->text.len);
 	if (nul)
 		return fail_at(&r, (size_t)(nul - y->text.ptr), err, "NUL byte in the text");
+	if (refuse_bad_utf8(&r, err) < 0)
+		return -1;
 	return read_events(&r, err);
 }
 
