@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "kube/config.h"
+#include "kube/path.h"
+#include "kube/reply.h"
 #include "text/json.h"
 
 /*
@@ -23,7 +25,8 @@
  *
  * Errors of every call: ERROR_NETWORK no answer, or one cut short (the message has server and
  * cause); ERROR_NOT_FOUND 404; ERROR_CONFLICT 409 and 412, that is a precondition that did not
- * hold or a name that is taken; ERROR_API all other refusals, with the server's own words;
+ * hold or a name that is taken; ERROR_NETWORK also for 429, 502, 503 and 504 to the end of our
+ * patience; ERROR_API all other refusals, with the server's own words;
  * ERROR_PARSE an answer that is no JSON; ERROR_INTERRUPTED the user asked to stop while we waited.
  *
  * Repeated with back-off: 429 and whatever carries Retry-After, always; 502, 503, 504 and a lost
@@ -73,26 +76,6 @@ static inline void kube_client_cleanup(struct kube_client **kube)
 
 #define auto_kube_client __attribute__((cleanup(kube_client_cleanup)))
 
-/* One object, or a collection when `name` is NULL. group NULL or "": the core group. space NULL:
- * cluster-scoped, or all namespaces. All borrowed. */
-struct kube_target {
-	const char *group;
-	const char *version;
-	const char *plural;
-	const char *space; /* namespace */
-	const char *name;
-	const char *subresource; /* "status", "scale", "eviction" …; NULL: none */
-};
-
-/* "/api/v1/namespaces/default/services/kubernetes", every part percent-encoded; the caller frees. */
-char *kube_path(const struct kube_target *target);
-
-/* "services 'default/kubernetes'": for messages; the caller frees. */
-char *kube_target_label(const struct kube_target *target);
-
-/* Appends "?name=value" or "&name=value", both percent-encoded. */
-void kube_query(struct buffer *path, const char *name, const char *value);
-
 enum kube_method {
 	KUBE_GET,
 	KUBE_POST,
@@ -113,21 +96,6 @@ struct kube_request {
 	int64_t timeout_ms; /* 0: the client's */
 };
 
-/* What came back, for callers that must act on more than the kind of the error. Filled on failure
- * too, as far as it went. */
-struct kube_reply {
-	int status; /* HTTP; 0: no answer came */
-	bool sent; /* the request may have reached a server: after ERROR_NETWORK, look what it did */
-	char *reason;	 /* of the Status object: "AlreadyExists", "Invalid", …; NULL */
-	char *message;	 /* of the Status object; NULL */
-	json_t *details; /* of the Status object: name, kind, causes[]; NULL */
-	struct buffer body;
-};
-
-void kube_reply_release(struct kube_reply *reply);
-
-#define auto_kube_reply __attribute__((cleanup(kube_reply_release)))
-
 /* The request itself; 2xx is success. What *reply held is released first. */
 must_check int kube_client_send(struct kube_client *kube, const struct kube_request *request,
 				struct kube_reply *reply, struct error *err);
@@ -135,6 +103,20 @@ must_check int kube_client_send(struct kube_client *kube, const struct kube_requ
 /* GET of any path ("/readyz?verbose", "/version") as text. */
 must_check int kube_client_get_raw(struct kube_client *kube, const char *path,
 				   struct kube_reply *reply, struct error *err);
+
+/* A GET whose answer is wanted as it comes (kube/watch.h is made of it). */
+struct kube_stream {
+	const char *path;
+	int64_t timeout_ms; /* 0: the client's */
+	/* Takes a piece of an answer with this HTTP status; false ends it. */
+	bool (*take)(void *data, int status, struct slice bytes);
+	void *data;
+};
+
+/* One attempt. 0 for an answer of any status but 401, *ret_status has it; also when `take` ended
+ * it. ^C ends it with ERROR_INTERRUPTED. */
+must_check int kube_client_stream(struct kube_client *kube, const struct kube_stream *stream,
+				  int *ret_status, struct error *err);
 
 /* The caller releases *ret (json_decref, auto_json), here and below. */
 must_check int kube_client_get(struct kube_client *kube, const struct kube_target *target,
@@ -170,7 +152,8 @@ struct kube_write_options {
 	const char *resource_version; /* precondition, or NULL (create: ignored) */
 	const char
 		*propagation; /* delete: "Foreground", "Background", "Orphan"; NULL: the default */
-	const char *grace_s;  /* delete: gracePeriodSeconds; NULL: the default */
+	bool has_grace;
+	int64_t grace_s;	  /* delete: gracePeriodSeconds, with has_grace */
 	struct kube_reply *reply; /* filled when not NULL; the body is left out */
 };
 

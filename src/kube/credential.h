@@ -33,6 +33,14 @@ must_check int kube_credential_refresh(struct kube_credential *credential,
 /* True when asking again after a 401 may help. */
 bool kube_credential_can_renew(const struct kube_config *config);
 
+/* Whether the key belongs to the certificate, as far as it can be told without using it.
+ * ERROR_PARSE when one of them cannot be read or they are no pair. */
+must_check int kube_credential_check_pair(const struct secret *certificate,
+					  const struct secret *key, struct error *err);
+
+/* When the client certificate expires (wall clock); false when there is none. */
+bool kube_credential_expiry(const struct secret *certificate, int64_t *ret_s);
+
 void kube_credential_release(struct kube_credential *credential);
 
 #endif

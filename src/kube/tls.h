@@ -10,7 +10,7 @@
 /* What a server shows in its TLS handshake, leaf first; nothing is verified. */
 struct kube_tls_chain {
 	struct kube_tls_der {
-		unsigned char *ptr; /* owned */
+		unsigned char *ptr; /* owned (OPENSSL_free) */
 		size_t len;
 	} * items;
 	size_t count;
