@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/plan.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "text/json.h"
+
+#define PLAN_SCHEMA_VERSION 1
+
+struct plan_step *plan_add(struct plan *plan, enum plan_stage stage, const char *kind,
+			   const char *subject, json_t *parameters)
+{
+	struct plan_step *step;
+
+	ALLOC_GROW(plan->steps, plan->count, plan->capacity);
+	step = &plan->steps[plan->count++];
+	*step = (struct plan_step){
+		.id = alloc_format("s%02zu", plan->count),
+		.stage = stage,
+		.kind = alloc_text(kind),
+		.subject = alloc_text(subject),
+		.why = alloc_text(""),
+		.parameters = parameters ? parameters : json_object(),
+	};
+	return step;
+}
+
+void plan_step_why(struct plan_step *step, const char *fmt, ...)
+{
+	auto_buffer struct buffer text = {0};
+	va_list args;
+
+	va_start(args, fmt);
+	buffer_vformat(&text, fmt, args);
+	va_end(args);
+	free(step->why);
+	step->why = buffer_detach(&text);
+}
+
+void plan_note(struct plan *plan, const char *fmt, ...)
+{
+	auto_buffer struct buffer text = {0};
+	va_list args;
+
+	va_start(args, fmt);
+	buffer_vformat(&text, fmt, args);
+	va_end(args);
+	if (!plan->notes)
+		plan->notes = json_array();
+	json_array_append_new(plan->notes, json_string(buffer_cstr(&text)));
+}
+
+const struct plan_step *plan_find(const struct plan *plan, const char *id)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (strcmp(plan->steps[i].id, id) == 0)
+			return &plan->steps[i];
+	return NULL;
+}
+
+size_t plan_count_stage(const struct plan *plan, enum plan_stage stage)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		count += plan->steps[i].stage == stage;
+	return count;
+}
+
+static json_t *plan_steps_json(const struct plan *plan)
+{
+	json_t *steps = json_array();
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_step *s = &plan->steps[i];
+
+		json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "id", s->id,
+						       "stage", plan_stage_name(s->stage), "kind",
+						       s->kind, "subject", s->subject, "why", s->why,
+						       "parameters", s->parameters));
+	}
+	return steps;
+}
+
+static json_t *plan_or_empty(json_t *value, json_t *empty)
+{
+	if (!value)
+		return empty;
+	json_decref(empty);
+	return json_incref(value);
+}
+
+json_t *plan_to_json(const struct plan *plan)
+{
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
+			 "schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run, "mode",
+			 plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt", plan->created_at,
+			 "cluster", "server", plan->server, "identity", plan->cluster_uid, "regime",
+			 plan->regime, "from", plan_or_empty(plan->from, json_array()), "to", plan->to,
+			 "map", plan_or_empty(plan->map, json_array()), "digest",
+			 plan_or_empty(plan->digest, json_object()), "notes",
+			 plan_or_empty(plan->notes, json_array()), "steps", plan_steps_json(plan));
+}
+
+static int plan_take_text(const json_t *object, const char *path, const char *file, char **ret,
+			  struct error *err)
+{
+	const char *text = json_path_text(object, path);
+
+	if (!text)
+		return error_set(err, ERROR_PARSE,
+				 "'%s' is not a plan: it lacks the text '%s'; make it with 'plan --out'",
+				 file, path);
+	*ret = alloc_text(text);
+	return 0;
+}
+
+/* A run's id becomes a label value and a folder's name. */
+static bool plan_run_is_safe(const char *run)
+{
+	return *run && strlen(run) <= 63 &&
+	       strspn(run, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(run);
+}
+
+static int plan_parse_step(struct plan *plan, const json_t *object, const char *file,
+			   struct error *err)
+{
+	json_t *parameters = json_path(object, "parameters");
+	struct plan_step *step = plan_add(plan, PLAN_STAGE_PREFLIGHT, "", "", json_incref(parameters));
+	auto_free char *stage = NULL;
+	struct plan_step found = {0};
+
+	if (!json_is_object(parameters))
+		return error_set(err, ERROR_PARSE, "'%s': step %zu has no parameters", file, plan->count);
+	free(step->id);
+	free(step->kind);
+	free(step->subject);
+	free(step->why);
+	step->id = step->kind = step->subject = step->why = NULL;
+	if (plan_take_text(object, "id", file, &step->id, err) < 0 ||
+	    plan_take_text(object, "kind", file, &step->kind, err) < 0 ||
+	    plan_take_text(object, "subject", file, &step->subject, err) < 0 ||
+	    plan_take_text(object, "why", file, &step->why, err) < 0 ||
+	    plan_take_text(object, "stage", file, &stage, err) < 0)
+		return -1;
+	if (!plan_stage_parse(stage, &found.stage))
+		return error_set(err, ERROR_PARSE, "'%s': step '%s' names an unknown stage '%s'", file,
+				 step->id, stage);
+	step->stage = found.stage;
+	return 0;
+}
+
+static int plan_parse_header(struct plan *plan, const json_t *object, const char *file,
+			     struct error *err)
+{
+	auto_free char *mode = NULL;
+
+	if (json_path_int(object, "schemaVersion", 0) != PLAN_SCHEMA_VERSION ||
+	    !json_path_is(object, "kind", "Plan"))
+		return error_set(err, ERROR_PARSE,
+				 "'%s' is not a plan that this version reads (schemaVersion %d); make it anew",
+				 file, PLAN_SCHEMA_VERSION);
+	if (plan_take_text(object, "run", file, &plan->run, err) < 0 ||
+	    plan_take_text(object, "mode", file, &mode, err) < 0 ||
+	    plan_take_text(object, "createdAt", file, &plan->created_at, err) < 0 ||
+	    plan_take_text(object, "cluster.server", file, &plan->server, err) < 0 ||
+	    plan_take_text(object, "cluster.identity", file, &plan->cluster_uid, err) < 0 ||
+	    plan_take_text(object, "regime", file, &plan->regime, err) < 0 ||
+	    plan_take_text(object, "to", file, &plan->to, err) < 0)
+		return -1;
+	if (!plan_run_is_safe(plan->run))
+		return error_set(err, ERROR_PARSE, "'%s': the run's id is not one of ours", file);
+	plan->mode = strcmp(mode, "repair") == 0 ? PLAN_REPAIR : PLAN_MIGRATE;
+	plan->from = json_incref(json_path(object, "from"));
+	plan->map = json_incref(json_path(object, "map"));
+	plan->digest = json_incref(json_path(object, "digest"));
+	plan->notes = json_incref(json_path(object, "notes"));
+	return 0;
+}
+
+int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err)
+{
+	auto_json json_t *object = json_parse(text, file, err);
+	auto_plan struct plan plan = {0};
+	const json_t *steps = json_path(object, "steps");
+	const json_t *step;
+	size_t i;
+
+	if (!object || plan_parse_header(&plan, object, file, err) < 0)
+		return -1;
+	if (!json_is_array(steps))
+		return error_set(err, ERROR_PARSE, "'%s' is not a plan: it has no steps", file);
+	json_array_foreach(steps, i, step) {
+		if (plan_parse_step(&plan, step, file, err) < 0)
+			return -1;
+	}
+	*ret = plan;
+	plan = (struct plan){0};
+	return 0;
+}
+
+char *plan_digest_difference(const json_t *planned, const json_t *found)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)planned, name, value) {
+		if (!json_equal(value, json_object_get(found, name)))
+			return alloc_text(name);
+	}
+	json_object_foreach((json_t *)(uintptr_t)found, name, value) {
+		if (!json_object_get(planned, name))
+			return alloc_text(name);
+	}
+	return NULL;
+}
+
+void plan_release(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		free(plan->steps[i].id);
+		free(plan->steps[i].kind);
+		free(plan->steps[i].subject);
+		free(plan->steps[i].why);
+		json_decref(plan->steps[i].parameters);
+	}
+	free(plan->steps);
+	free(plan->run);
+	free(plan->created_at);
+	free(plan->server);
+	free(plan->cluster_uid);
+	free(plan->regime);
+	free(plan->to);
+	json_decref(plan->from);
+	json_decref(plan->map);
+	json_decref(plan->digest);
+	json_decref(plan->notes);
+	*plan = (struct plan){0};
+}

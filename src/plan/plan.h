@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "plan/stage.h"
+
+/*
+ * The complete list of steps from a cluster as it is to what it shall be. Plain data, written to a
+ * file as JSON (doc/kubectl-renumber-plan.5) and read back by apply; it holds names, addresses and
+ * values, never code. What a step kind does with its parameters is step/'s business.
+ */
+struct plan_step {
+	char *id; /* "s01"; unique in the plan, never reused */
+	enum plan_stage stage;
+	char *kind;    /* name of a step kind: "alias", "flip", … */
+	char *subject; /* "Service/default/kubernetes", "cp1:/etc/kubernetes/pki/apiserver.crt" */
+	char *why;     /* one sentence for --explain */
+	json_t *parameters; /* object; members are the kind's */
+};
+
+enum plan_mode { PLAN_REPAIR, PLAN_MIGRATE };
+
+struct plan {
+	char *run;	/* id of the run: label value of all that it creates */
+	enum plan_mode mode;
+	char *created_at; /* RFC 3339 */
+	char *server;
+	char *cluster_uid; /* UID of namespace kube-system: the plan is for this cluster only */
+	char *regime;
+	char *to;      /* new range */
+	json_t *from;  /* array of old ranges */
+	json_t *map;   /* array of {namespace, name, from, to} */
+	json_t *digest; /* object: what the plan rests on; compared before it is applied */
+	json_t *notes; /* array of texts for the reader */
+	struct plan_step *steps;
+	size_t count;
+	size_t capacity;
+};
+
+/* Appends a step. `parameters` is taken over (a new reference given away). Texts are copied. */
+struct plan_step *plan_add(struct plan *plan, enum plan_stage stage, const char *kind,
+			   const char *subject, json_t *parameters);
+__attribute__((format(printf, 2, 3))) void plan_step_why(struct plan_step *step, const char *fmt,
+							  ...);
+__attribute__((format(printf, 2, 3))) void plan_note(struct plan *plan, const char *fmt, ...);
+
+const struct plan_step *plan_find(const struct plan *plan, const char *id);
+size_t plan_count_stage(const struct plan *plan, enum plan_stage stage);
+
+/* A new reference. */
+json_t *plan_to_json(const struct plan *plan);
+
+/* Reads what plan_to_json gives. ERROR_PARSE naming file and member for anything else, a newer
+ * schema too. */
+must_check int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err);
+
+/* The first member in which two digests differ ("flags of cp1"), NULL: they are equal. Caller frees. */
+char *plan_digest_difference(const json_t *planned, const json_t *found);
+
+void plan_release(struct plan *plan);
+#define auto_plan __attribute__((cleanup(plan_release)))
+
+#endif
