@@ -48,7 +48,7 @@
  *	file in it; what is backed up already stays as it is
  * restore {run, paths?: [..]} => {files: [{path, changed: bool}]}; bytes, mode and owner as they
  *	were; a file that was absent is removed; without paths all of the run
- * list-backups {} => {runs: [{run, files: [{path, sha256?, mode, uid, gid, absent: bool}]}]}
+ * list-backups {} => {runs: [{run, files: [{path, sha256?, mode, uid, gid, absent: bool}], problem?}]}
  * forget {run} => {changed: bool}
  *
  * processes {cidrs: [..]} => {
@@ -63,13 +63,15 @@
  * sysfacts {} => {addresses: [{interface, address, prefix}], routes: [{destination: CIDR, gateway?,
  *	interface}], nameservers: [..], search: [..], resolvConf: real path?}
  * dial {address, port, kind: tcp|tls|livez, serverName?, timeoutMs?} => {reached: bool, latencyMs,
- *	error?, httpStatus?, certificate?: {subject, sans: [..], fingerprint, notBefore, notAfter}}
+ *	error?, httpStatus?, certificate?: as pki/cert.h has it, chain?: [DER, leaf first]}
  *	the chain is verified against /etc/kubernetes/pki/ca.crt, the name is serverName or address;
- *	not being reached is an answer, not an error
- * dns {server, name, timeoutMs?} => {answered: bool, latencyMs, addresses: [..], error?, rcode?}
+ *	livez is reached by 200, 401 and 403; not being reached is an answer, not an error
+ * dns {server, name, port?, timeoutMs?} => {answered: bool, latencyMs, addresses: [..], error?, rcode?}
  *	one A query over UDP
  *
- * certs-audit, certs-issue, certs-csr, certs-import: see agent/certs.h
+ * certs-audit, certs-names, certs-issue, certs-csr, certs-import, certs-restore: requests and
+ *	answers are those of pki/op.h; `root` and `folder` may be left out (/etc/kubernetes,
+ *	/etc/kubernetes/pki); `run` stands instead of `backup` and `stage`
  */
 #define PROTOCOL_VERSION 1
 #define PROTOCOL_AGENT_NAME "renumber-agent"
