@@ -6,6 +6,7 @@
 
 /* In the order of --help: looking, planning, doing, proving. */
 static const struct command *const command_table[] = {
+	&command_doctor,
 	&command_completion,
 	&command_version,
 	&command_help_page,

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "base/buffer.h"
-
 /* KR0xx: what kind of cluster this is. Information only. */
 
 static void regime(const struct patient *p, struct finding_list *list)
@@ -48,16 +46,18 @@ static bool is_first_of_its_text(const struct cluster *c, size_t at)
 	return true;
 }
 
-/* One line for a range, with all who name it. */
+/* One line for a range: who names it first, and how many others do. */
 static void range_line(const struct cluster *c, size_t at, struct finding *f)
 {
-	auto_buffer struct buffer sources = {0};
+	size_t others = 0;
 
-	for (size_t i = at; i < c->range_count; i++) {
-		if (strcmp(c->ranges[i].text, c->ranges[at].text) == 0)
-			buffer_format(&sources, "%s%s", i == at ? "" : ", ", c->ranges[i].source);
-	}
-	finding_evidence(f, "%s: %s", c->ranges[at].text, buffer_cstr(&sources));
+	for (size_t i = at + 1; i < c->range_count; i++)
+		others += strcmp(c->ranges[i].text, c->ranges[at].text) == 0;
+	if (others)
+		finding_evidence(f, "%s: %s and %zu more", c->ranges[at].text, c->ranges[at].source,
+				 others);
+	else
+		finding_evidence(f, "%s: %s", c->ranges[at].text, c->ranges[at].source);
 }
 
 static void ranges(const struct patient *p, struct finding_list *list)
