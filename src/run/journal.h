@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RUN_JOURNAL_H
+#define RUN_JOURNAL_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * What a run did, durably: one SQLite database (journal.db) in the cluster's state folder. The
+ * intent of a step is on disk before its effect, the outcome after; documents that a step needs
+ * to go on or back are kept beside. The layout is in doc/kubectl-renumber-journal.5.
+ */
+struct journal;
+
+enum journal_state {
+	JOURNAL_PENDING = 0, /* no row */
+	JOURNAL_INTENT,	     /* begun; the effect may or may not be there */
+	JOURNAL_DONE,
+	JOURNAL_FAILED, /* begun and refused; looked at again by resume */
+};
+
+const char *journal_state_name(enum journal_state state);
+
+enum journal_run_state { JOURNAL_RUN_OPEN, JOURNAL_RUN_FINALIZED };
+
+struct journal_run {
+	char *id; /* owned */
+	char *mode;
+	char *to;
+	int64_t started_s;
+	int64_t ended_s; /* 0: open */
+	enum journal_run_state state;
+	char *plan; /* text of the plan as it was applied */
+};
+
+/* Opens or creates folder/journal.db. ERROR_IO for a full or read-only disk, ERROR_PARSE when the
+ * file is no journal or one of a newer version. */
+must_check struct journal *journal_open(const char *folder, struct error *err);
+void journal_free(struct journal *journal);
+
+/* Records the run; fine when it is there already with the same plan, ERROR_REFUSED with another. */
+must_check int journal_begin(struct journal *journal, const char *run, const char *mode,
+			     const char *to, const char *plan, struct error *err);
+must_check int journal_end(struct journal *journal, const char *run, struct error *err);
+
+/* The run that is open, or else (`any`) the last one; ERROR_NOT_FOUND when there is none. */
+must_check int journal_current(struct journal *journal, bool any, struct journal_run *ret,
+			       struct error *err);
+void journal_run_release(struct journal_run *run);
+
+must_check int journal_set(struct journal *journal, const char *run, const char *step,
+			   enum journal_state state, const char *detail, struct error *err);
+/* JOURNAL_PENDING for a step without a row. *ret_detail (may be NULL) is the caller's. */
+must_check int journal_get(struct journal *journal, const char *run, const char *step,
+			   enum journal_state *ret, char **ret_detail, struct error *err);
+
+/* Keeps the first document under (run, step, name). */
+must_check int journal_keep(struct journal *journal, const char *run, const char *step,
+			    const char *name, const json_t *document, struct error *err);
+/* NULL when there is none or it cannot be read; a new reference. */
+json_t *journal_kept(struct journal *journal, const char *run, const char *step, const char *name);
+
+static inline void journal_cleanup(struct journal **journal)
+{
+	journal_free(*journal);
+}
+#define auto_journal __attribute__((cleanup(journal_cleanup)))
+#define auto_journal_run __attribute__((cleanup(journal_run_release)))
+
+#endif
