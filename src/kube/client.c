@@ -153,6 +153,7 @@ struct kube_client_try {
 	int64_t started_ms;
 	int64_t pause_ms;
 	bool repeatable;
+	bool once;
 	bool renewed; /* the credential was renewed after a 401 */
 };
 
@@ -161,6 +162,8 @@ static bool kube_client_may_repeat(const struct kube_client_try *try)
 {
 	int status = try->attempt.status;
 
+	if (try->once)
+		return false;
 	if (status == 0)
 		return !try->attempt.hopeless && (try->repeatable || !try->attempt.sent);
 	if (status == 429 || (status >= 500 && try->attempt.retry_after_s > 0))
@@ -303,6 +306,7 @@ static int kube_client_unauthorized(struct kube_client *kube, struct error *err)
 static void kube_client_prepare(struct kube_client *kube, const struct kube_request *request,
 				struct kube_client_try *try)
 {
+	try->once = request->once;
 	try->repeatable = request->repeatable || request->method == KUBE_GET;
 	try->attempt.method = kube_client_method(request->method);
 	try->attempt.path = request->path;

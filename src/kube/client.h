@@ -93,6 +93,7 @@ struct kube_request {
 	struct slice body;  /* JSON; empty: none */
 	const char *accept; /* NULL: application/json */
 	bool repeatable;    /* doing it twice is as good as once (reads always are) */
+	bool once;	    /* one attempt, whatever comes: when somebody else may be to blame */
 	int64_t timeout_ms; /* 0: the client's */
 };
 
@@ -126,6 +127,7 @@ struct kube_list_options {
 	const char *label_selector;
 	const char *field_selector;
 	unsigned page_size; /* 0: 500 */
+	bool once; /* as in struct kube_request; for aggregated APIs, whose servers may be gone */
 };
 
 /* The items of one page, borrowed. `first`: nothing came before, or the listing had to start over

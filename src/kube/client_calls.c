@@ -100,7 +100,8 @@ static void kube_client_complete(const json_t *list, json_t *items)
 static int kube_client_page(const struct kube_client_listing *list, json_t **ret, struct error *err)
 {
 	auto_free char *path = kube_client_page_path(list);
-	struct kube_request request = {.method = KUBE_GET, .path = path};
+	struct kube_request request = {
+		.method = KUBE_GET, .path = path, .once = list->options && list->options->once};
 	auto_kube_reply struct kube_reply reply = {0};
 	auto_error struct error failure = {0};
 	json_t *page;
