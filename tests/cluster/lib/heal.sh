@@ -31,8 +31,17 @@ heal_doctor() {
 	check 'doctor exits with findings' tool_exits 2 doctor -o json
 	fact codes "$(jq -c '[.findings[].code] | unique' "$RESULT/doctor.out" 2>/dev/null || echo null)"
 	for code in $(scenario_codes "${1#kill-}" "$REGIME"); do
-		check "doctor finds $code" jq -e --arg code "$code" 'any(.findings[]; .code == $code)' "$RESULT/doctor.out"
+		case $code in
+		!*) check "doctor does not claim ${code#!}" jq -e --arg code "${code#!}" \
+			'all(.findings[]; .code != $code)' "$RESULT/doctor.out" ;;
+		*) check "doctor finds $code" jq -e --arg code "$code" \
+			'any(.findings[]; .code == $code)' "$RESULT/doctor.out" ;;
+		esac
 	done
+	[ "${1#kill-}" != incident-certs-1of3 ] ||
+		check 'doctor names the two control planes without the address, not the third' jq -e \
+			--arg nodes "$CONTROL_PLANES" '($nodes / " ") as [$a, $b, $c] | .findings[] | select(.code == "KR301")
+			| tojson | contains($b) and contains($c) and (contains($a) | not)' "$RESULT/doctor.out"
 }
 
 heal_probes() {

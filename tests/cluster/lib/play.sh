@@ -89,15 +89,13 @@ play_remove() {
 
 # play_one VERSION SCENARIO NAME
 play_one() {
-	local start
-
 	set -e
 	"$LIB/../up" "$3" "$1" --proxy "$PROXY_MODE" >/dev/null
 	cluster_open "$3"
 	REGIME=$(play_regime "$1")
 	[[ $2 != kill-* ]] || [ "$KILLS" -gt 0 ] || KILLS=3
-	start=$SECONDS
-	trap 'echo $((SECONDS - start)) >"$RESULT/seconds"' EXIT
+	PLAY_START=$SECONDS
+	trap 'echo $((SECONDS - PLAY_START)) >"$RESULT/seconds"' EXIT
 	workloads_create
 	services_facts >"$DIR/run/services-whole"
 	FRONT_OLD=$(service_address shop front)

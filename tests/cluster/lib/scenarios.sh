@@ -59,7 +59,23 @@ scenario_break() {
 	incident_leave_backup "${CONTROL_PLANES##* }"
 }
 
-# scenario_codes NAME REGIME: findings that doctor must have, by code
+# scenario_codes NAME REGIME: findings that the doctor must have, by code, and with
+# a ! those that would be untrue
 scenario_codes() {
-	:
+	case $1 in
+	incident-flag) echo 'KR102 KR105 KR302 KR601 !KR201 !KR203 !KR204 !KR301 !KR501 !KR503' ;;
+	incident-delete) echo 'KR105 KR203 KR204 KR301 KR501 KR502 KR507 KR601 !KR102 !KR201 !KR503' ;;
+	incident-gone) echo 'KR105 KR110 KR201 KR204 KR501 KR507 KR509 KR601 !KR102 !KR203 !KR503' ;;
+	incident-pinned | incident-certs-1of3)
+		echo 'KR105 KR203 KR204 KR301 KR503 KR601 !KR102 !KR201 !KR501 !KR502 !KR604'
+		;;
+	incident-certs-all) echo 'KR105 KR203 KR204 KR503 KR601 !KR102 !KR201 !KR301 !KR302 !KR501 !KR604' ;;
+	incident-half) echo 'KR105 KR203 KR204 KR205 KR503 KR601 KR604 !KR102 !KR201 !KR301 !KR302 !KR501' ;;
+	esac
+	case $1:$2 in
+	incident-flag:bitmap) echo 'KR106 !KR110' ;;
+	incident-flag:*) echo 'KR107 KR110' ;;
+	*:bitmap) echo 'KR106 !KR107 !KR110' ;;
+	*:*) echo KR107 ;;
+	esac
 }
