@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/executor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "run/lock.h"
+#include "step/step.h"
+
+struct executor {
+	const struct executor_options *options;
+	struct step_context context;
+	struct run_lock lock;
+	struct executor_result result;
+	enum plan_stage stage; /* of the line printed last */
+	bool stage_shown;
+	bool gate_passed;
+	bool terminal;
+	bool waiting_shown; /* a line that the next one overwrites */
+	char *said;
+};
+
+static struct executor *executor_of(struct step_context *context)
+{
+	return context->data;
+}
+
+static int executor_keep(struct step_context *context, const struct plan_step *step,
+			 const char *name, const json_t *document, struct error *err)
+{
+	const struct executor *e = executor_of(context);
+
+	return journal_keep(e->options->journal, e->options->plan->run, step->id, name, document, err);
+}
+
+static json_t *executor_kept(struct step_context *context, const struct plan_step *step,
+			     const char *name)
+{
+	const struct executor *e = executor_of(context);
+
+	return journal_kept(e->options->journal, e->options->plan->run, step->id, name);
+}
+
+static void executor_clear_line(struct executor *e)
+{
+	if (e->waiting_shown)
+		fputs("\r\033[K", stderr);
+	e->waiting_shown = false;
+}
+
+static int executor_tick(struct step_context *context, struct error *err)
+{
+	struct executor *e = executor_of(context);
+
+	if (interrupt_requested())
+		return error_set(err, ERROR_INTERRUPTED, "stopped by request");
+	return run_lock_renew(&e->lock, err);
+}
+
+__attribute__((format(printf, 2, 3))) static void executor_say(struct step_context *context,
+								const char *fmt, ...)
+{
+	struct executor *e = executor_of(context);
+	auto_buffer struct buffer text = {0};
+	va_list args;
+
+	va_start(args, fmt);
+	buffer_vformat(&text, fmt, args);
+	va_end(args);
+	if (text.ptr)
+		log_filter(text.ptr);
+	if (e->said && strcmp(e->said, buffer_cstr(&text)) == 0)
+		return;
+	free(e->said);
+	e->said = alloc_text(buffer_cstr(&text));
+	if (!e->terminal) {
+		log_info("  … %s", e->said);
+		return;
+	}
+	fprintf(stderr, "\r\033[K  … %.90s (^C is safe)", e->said);
+	e->waiting_shown = true;
+}
+
+static void executor_show_stage(struct executor *e, const struct plan_step *step)
+{
+	if (e->stage_shown && e->stage == step->stage)
+		return;
+	executor_clear_line(e);
+	log_info("%s: %s (%zu step%s)", plan_stage_name(step->stage),
+		 plan_stage_summary(step->stage), plan_count_stage(e->options->plan, step->stage),
+		 plan_count_stage(e->options->plan, step->stage) == 1 ? "" : "s");
+	e->stage = step->stage;
+	e->stage_shown = true;
+}
+
+static void executor_show_step(struct executor *e, const struct plan_step *step,
+			       const struct step_kind *kind, const char *mark, int64_t took_ms)
+{
+	auto_buffer struct buffer line = {0};
+	auto_free char *took = took_ms >= 0 ? clock_duration(took_ms) : alloc_text("");
+
+	executor_clear_line(e);
+	kind->describe(step, &line);
+	log_info("  %s %s %s%s%s%s", mark, step->id, buffer_cstr(&line), took_ms >= 0 ? " (" : "", took,
+		 took_ms >= 0 ? ")" : "");
+	free(e->said);
+	e->said = NULL;
+}
+
+/* What a failure in the middle means for the person: which step, and that nothing is lost. */
+static int executor_failed(struct executor *e, const struct plan_step *step,
+			   const struct step_kind *kind, struct error *err)
+{
+	auto_buffer struct buffer line = {0};
+	auto_error struct error problem = {0};
+
+	executor_clear_line(e);
+	kind->describe(step, &line);
+	if (!e->options->dry_run &&
+	    journal_set(e->options->journal, e->options->plan->run, step->id,
+			err->kind == ERROR_INTERRUPTED ? JOURNAL_INTENT : JOURNAL_FAILED,
+			error_text(err), &problem) < 0)
+		log_warning("%s", error_text(&problem));
+	if (err->kind == ERROR_INTERRUPTED)
+		return error_set(err, ERROR_INTERRUPTED,
+				 "stopped by request at step %s (%s); all before it is done, 'resume' goes on",
+				 step->id, buffer_cstr(&line));
+	error_wrap(err, "step %s (%s)", step->id, buffer_cstr(&line));
+	if (err->kind == ERROR_REFUSED && e->result.changed == 0)
+		return -1;
+	err->kind = ERROR_STOPPED;
+	problem = (struct error){0};
+	{
+		auto_free char *message = alloc_format("%s; what is done stays and is safe, remove the "
+						       "cause and 'resume'",
+						       error_text(err));
+
+		return error_set(err, ERROR_STOPPED, "%s", message);
+	}
+}
+
+static int executor_apply(struct executor *e, const struct plan_step *step,
+			  const struct step_kind *kind, struct error *err)
+{
+	struct journal *journal = e->options->journal;
+	const char *run = e->options->plan->run;
+	bool done = false;
+
+	if (journal_set(journal, run, step->id, JOURNAL_INTENT, NULL, err) < 0)
+		return -1;
+	if (kind->apply(&e->context, step, err) < 0)
+		return -1;
+	if (kind->verify) {
+		if (kind->verify(&e->context, step, err) < 0)
+			return -1;
+	} else {
+		if (kind->check(&e->context, step, &done, err) < 0)
+			return -1;
+		if (!done)
+			return error_set(err, ERROR_CONFLICT,
+					 "done, but what is there now is something else; did somebody change it?");
+	}
+	return journal_set(journal, run, step->id, JOURNAL_DONE, NULL, err);
+}
+
+/* *ret_again: a step recorded as done is left alone, so that a finished plan applied again reads
+ * nothing but the journal. */
+static int executor_step(struct executor *e, const struct plan_step *step, struct error *err)
+{
+	const struct step_kind *kind = step_kind_find(step->kind);
+	enum journal_state state = JOURNAL_PENDING;
+	int64_t begun = clock_monotonic_ms();
+	bool done = false;
+
+	if (!kind)
+		return error_set(err, ERROR_PARSE,
+				 "step %s is of the unknown kind '%s'; the plan is of another version",
+				 step->id, step->kind);
+	if (!e->options->dry_run && journal_get(e->options->journal, e->options->plan->run, step->id,
+						&state, NULL, err) < 0)
+		return -1;
+	if (state == JOURNAL_DONE) {
+		e->result.already++;
+		return 0;
+	}
+	executor_show_stage(e, step);
+	if (executor_tick(&e->context, err) < 0 || kind->check(&e->context, step, &done, err) < 0)
+		return executor_failed(e, step, kind, err);
+	if (e->options->dry_run) {
+		executor_show_step(e, step, kind, done ? "=" : "+", -1);
+		done ? e->result.already++ : e->result.changed++;
+		return 0;
+	}
+	if (done && state == JOURNAL_PENDING) {
+		executor_show_step(e, step, kind, "=", -1);
+		e->result.already++;
+		return journal_set(e->options->journal, e->options->plan->run, step->id, JOURNAL_DONE,
+				   "it was so already", err);
+	}
+	if (executor_apply(e, step, kind, err) < 0)
+		return executor_failed(e, step, kind, err);
+	e->result.changed++;
+	executor_show_step(e, step, kind, "√", clock_monotonic_ms() - begun);
+	return 0;
+}
+
+static int executor_gate(struct executor *e, const struct plan_step *step, struct error *err)
+{
+	if (e->gate_passed || step->stage == PLAN_STAGE_TOURNIQUET)
+		return 0;
+	e->gate_passed = true;
+	if (!e->options->gate || e->options->gate(e->options->gate_data, err) == 0)
+		return 0;
+	if (e->result.changed && err->kind == ERROR_REFUSED) {
+		auto_free char *message = alloc_format(
+			"%s; only old addresses were made to answer, nothing else was changed",
+			error_text(err));
+
+		return error_set(err, ERROR_STOPPED, "%s", message);
+	}
+	return -1;
+}
+
+static int executor_steps(struct executor *e, struct error *err)
+{
+	const struct plan *plan = e->options->plan;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+
+		if (step->stage < e->options->from)
+			continue;
+		if (step->stage > e->options->until) {
+			e->result.pending++;
+			continue;
+		}
+		if (executor_gate(e, step, err) < 0 || executor_step(e, step, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int executor_run(const struct executor_options *options, struct executor_result *ret,
+		 struct error *err)
+{
+	auto_free char *backups = alloc_format("%s/%s/objects", options->folder, options->plan->run);
+	struct executor e = {
+		.options = options,
+		.lock = {.file = -1},
+		.terminal = isatty(STDERR_FILENO),
+	};
+	int result;
+
+	e.context = (struct step_context){
+		.kube = options->kube,
+		.pool = options->pool,
+		.plan = options->plan,
+		.backup_folder = backups,
+		.keep = executor_keep,
+		.kept = executor_kept,
+		.tick = executor_tick,
+		.say = executor_say,
+		.data = &e,
+	};
+	if (!options->dry_run) {
+		if (file_make_folder(backups, 0700, err) < 0 ||
+		    run_lock_acquire(&e.lock, options->kube, options->folder, options->plan->run,
+				     options->force_lock, err) < 0)
+			return -1;
+	}
+	result = executor_steps(&e, err);
+	executor_clear_line(&e);
+	run_lock_release(&e.lock);
+	free(e.said);
+	if (result == 0)
+		*ret = e.result;
+	return result;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RUN_EXECUTOR_H
+#define RUN_EXECUTOR_H
+
+#include "kube/client.h"
+#include "node/pool.h"
+#include "plan/plan.h"
+#include "run/journal.h"
+
+/*
+ * Carries a plan out, step by step, through the journal:
+ *
+ *	check (there already? -> done) -> intent -> apply -> verify -> done
+ *
+ * A process killed at any instant leaves steps that are done, at most one that is begun, and steps
+ * that are pending; executing the same plan again goes on from there.
+ */
+struct executor_options {
+	struct kube_client *kube;
+	struct node_pool *pool;	 /* NULL: nodes are not reached */
+	struct journal *journal; /* run begun */
+	const struct plan *plan;
+	const char *folder;    /* state folder of the cluster, for lock and backups */
+	enum plan_stage from;  /* stages before it are not looked at */
+	enum plan_stage until; /* the last stage done, finalize only when named */
+	bool dry_run;	       /* looks what is there, changes nothing, not even the journal */
+	bool force_lock;
+	/* Called once, when the tourniquet is done or where there is none: what must hold before
+	 * anything else changes. NULL: nothing. */
+	int (*gate)(void *data, struct error *err);
+	void *gate_data;
+};
+
+struct executor_result {
+	size_t changed; /* steps that had an effect now */
+	size_t already; /* steps whose effect was there */
+	size_t pending; /* steps of stages that were not asked for */
+};
+
+/* ERROR_REFUSED: nothing was changed. ERROR_STOPPED, ERROR_INTERRUPTED: part of it is done, and
+ * `resume` goes on. */
+must_check int executor_run(const struct executor_options *options, struct executor_result *ret,
+			    struct error *err);
+
+#endif
