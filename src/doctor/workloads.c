@@ -403,6 +403,34 @@ static void no_environment(const struct patient *p, struct finding_list *list)
 		       p->kubernetes ? "default/kubernetes is there again" : DOCTOR_REPAIR);
 }
 
+/* Pods that kubelet could not give a network to, or take it from, in the last minutes. */
+static void sandboxes(const struct patient *p, struct finding_list *list)
+{
+	enum { RECENT_S = 600 };
+	const struct cluster *c = p->cluster;
+	struct finding *f = NULL;
+
+	for (size_t i = 0; p->address_broken && i < c->event_count; i++) {
+		const struct cluster_event *e = &c->events[i];
+
+		if ((strcmp(e->reason, "FailedCreatePodSandBox") != 0 &&
+		     strcmp(e->reason, "FailedKillPod") != 0) ||
+		    e->last_s + RECENT_S < c->observed_s)
+			continue;
+		if (!f)
+			f = finding_add(list, "KR510", FINDING_ERROR, "Pod sandboxes");
+		finding_evidence(f, "%s: %s: %.200s", e->object, e->reason, e->message);
+	}
+	if (!f)
+		return;
+	finding_message(
+		f,
+		"Pods cannot be created or deleted: %zu recent events say that their network "
+		"could not be set up or torn down",
+		f->evidence_count);
+	finding_remedy(f, DOCTOR_REPAIR);
+}
+
 void doctor_workloads(const struct patient *p, struct finding_list *list)
 {
 	crashes(p, list);
@@ -412,4 +440,5 @@ void doctor_workloads(const struct patient *p, struct finding_list *list)
 	kept_alive(p, list);
 	cni_files(p, list);
 	no_environment(p, list);
+	sandboxes(p, list);
 }

@@ -143,16 +143,18 @@ static void note_unseen(const struct build *b, struct uses *uses)
 {
 	const struct cluster *c = b->cluster;
 	const struct cluster_service *kubernetes = cluster_find_service(c, "default", "kubernetes");
+	/* while it is gone, whatever runs has the old one or none */
+	int64_t moved_s = kubernetes ? kubernetes->created_s : c->observed_s;
 	const char *current = NULL;
 	struct cluster_texts former;
 
-	if (!kubernetes || !kubernetes->created_s || !cluster_agreed_range(c, &current))
+	if (!moved_s || !cluster_agreed_range(c, &current))
 		return;
 	former = cluster_former_ranges(c, current);
 	for (size_t i = 0; i < c->pod_count && former.count; i++) {
 		const struct cluster_pod *pod = &c->pods[i];
 
-		if (!pod->newest_container_s || pod->newest_container_s >= kubernetes->created_s ||
+		if (!pod->newest_container_s || pod->newest_container_s >= moved_s ||
 		    pod->static_pod || processes_known(c, pod->node))
 			continue;
 		note_use(b, uses, cluster_nth_address(c, former.items[0], FIRST_INDEX),
