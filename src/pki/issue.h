@@ -18,13 +18,17 @@
  * they are kubeadm's for the node (pki_issue_names) plus `add`.
  */
 struct pki_issue_options {
-	const char *folder;	     /* /etc/kubernetes/pki */
-	const char *node;	     /* the node's name; NULL: that of the certificate replaced */
-	const char *address;	     /* advertise address, for when there is none to replace */
-	const char *dns_domain;	     /* NULL: cluster.local */
-	struct pki_version version;  /* of the control plane */
-	const struct pki_texts *add; /* DNS names and addresses, may be NULL */
+	const char *folder;	    /* /etc/kubernetes/pki */
+	const char *node;	    /* the node's name; NULL: that of the certificate replaced */
+	const char *address;	    /* advertise address, for when there is none to replace */
+	const char *dns_domain;	    /* NULL: cluster.local */
+	struct pki_version version; /* of the control plane */
+	/* DNS names and addresses; any may be NULL. The first two are for the API server's
+	 * certificate, the others for etcd's two: a Service address has no business there. */
+	const struct pki_texts *add;
 	const struct pki_texts *remove;
+	const struct pki_texts *etcd_add;
+	const struct pki_texts *etcd_remove;
 	enum pki_key_algorithm algorithm;
 	int64_t validity_s; /* 0: 365 days */
 	int64_t now_s;	    /* 0: clock_wall_s() */

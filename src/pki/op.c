@@ -19,6 +19,8 @@ struct op_request {
 	struct pki_issue_options options;
 	struct pki_texts add;
 	struct pki_texts remove;
+	struct pki_texts etcd_add;
+	struct pki_texts etcd_remove;
 	const struct pki_profile *profiles[OP_MAX];
 	size_t count;
 	const char *backup; /* NULL when not given */
@@ -31,6 +33,8 @@ static void op_request_release(struct op_request *request)
 {
 	pki_texts_release(&request->add);
 	pki_texts_release(&request->remove);
+	pki_texts_release(&request->etcd_add);
+	pki_texts_release(&request->etcd_remove);
 }
 
 #define auto_op_request __attribute__((cleanup(op_request_release)))
@@ -108,10 +112,15 @@ static int op_read(const json_t *json, struct op_request *ret, struct error *err
 	    op_text(json, "algorithm", &algorithm, err) < 0 ||
 	    op_text(json, "version", &version, err) < 0 ||
 	    op_texts(json, "add", &ret->add, err) < 0 ||
-	    op_texts(json, "remove", &ret->remove, err) < 0 || op_validity(json, options, err) < 0)
+	    op_texts(json, "remove", &ret->remove, err) < 0 ||
+	    op_texts(json, "etcdAdd", &ret->etcd_add, err) < 0 ||
+	    op_texts(json, "etcdRemove", &ret->etcd_remove, err) < 0 ||
+	    op_validity(json, options, err) < 0)
 		return -1;
 	options->add = &ret->add;
 	options->remove = &ret->remove;
+	options->etcd_add = &ret->etcd_add;
+	options->etcd_remove = &ret->etcd_remove;
 	ret->force = json_is_true(json_object_get(json, "force"));
 	if (algorithm && !pki_key_algorithm_parse(algorithm, &options->algorithm))
 		return error_set(err, ERROR_USAGE,

@@ -14,8 +14,9 @@
  * audit {root, expected?: [address]} => what pki_audit_to_json gives
  * names {folder, names, …} => {certificates: [{name, dnsNames: [], addresses: []}]}: what issue
  *	would put in
- * issue {folder, names: "apiserver,etcd/peer" or "all", backup, add?: [], remove?: [], algorithm?,
- *	node?, address?, dnsDomain?, version?: "v1.36.3", validity?: seconds, force?: bool} =>
+ * issue {folder, names: "apiserver,etcd/peer" or "all", backup, add?: [], remove?: [] (names in the
+ *	API server's certificate), etcdAdd?: [], etcdRemove?: [] (in etcd's two), algorithm?, node?,
+ *	address?, dnsDomain?, version?: "v1.36.3", validity?: seconds, force?: bool} =>
  *	{certificates: [{name, changed: bool, certificate: {…pki_cert…}}]}
  *	what is whole and as asked for already is left alone (changed false) unless `force`. All
  *	are made before the first one is put in place; the old ones are kept in `backup`.

@@ -70,6 +70,11 @@ static void request_add(struct pki_request *request, const char *name, bool addr
 		pki_texts_add_new(&request->dns_names, name);
 }
 
+static bool request_is_etcd(const struct pki_profile *profile)
+{
+	return strcmp(profile->ca, "etcd/ca") == 0;
+}
+
 /* kubeadm's own names (pkiutil, getAltNames and GetAPIServerAltNames). */
 static int request_default_names(const struct pki_profile *profile,
 				 const struct pki_issue_options *options,
@@ -84,7 +89,7 @@ static int request_default_names(const struct pki_profile *profile,
 			"there is no certificate to take names from, and the node's name and "
 			"address are not known");
 	request_add(request, options->node, false);
-	if (profile->ca[0] == 'e') {
+	if (request_is_etcd(profile)) {
 		request_add(request, "localhost", false);
 		request_add(request, options->address, true);
 		request_add(request, "127.0.0.1", true);
@@ -107,6 +112,9 @@ static int request_compare(const void *a, const void *b)
 static int request_names(const struct pki_profile *profile, const struct pki_issue_options *options,
 			 struct pki_request *request, struct error *err)
 {
+	bool etcd = request_is_etcd(profile);
+	const struct pki_texts *add = etcd ? options->etcd_add : options->add;
+	const struct pki_texts *remove = etcd ? options->etcd_remove : options->remove;
 	bool address = false;
 
 	if (!profile->names)
@@ -121,20 +129,20 @@ static int request_names(const struct pki_profile *profile, const struct pki_iss
 		return -1;
 	}
 	/* remove before add: what is in both lists stays */
-	for (size_t i = 0; options->remove && i < options->remove->count; i++) {
+	for (size_t i = 0; remove && i < remove->count; i++) {
 		struct net_address value = {0};
-		const char *name = options->remove->items[i];
+		const char *name = remove->items[i];
 
 		pki_texts_remove(&request->dns_names, name);
 		if (net_address_read(slice_of(name), &value))
 			pki_texts_remove(&request->addresses, net_address_text(value).text);
 	}
-	for (size_t i = 0; options->add && i < options->add->count; i++) {
-		if (!pki_name_valid(options->add->items[i], &address))
+	for (size_t i = 0; add && i < add->count; i++) {
+		if (!pki_name_valid(add->items[i], &address))
 			return error_set(err, ERROR_USAGE,
 					 "'%s' is neither an IP address nor a DNS name",
-					 options->add->items[i]);
-		request_add(request, options->add->items[i], address);
+					 add->items[i]);
+		request_add(request, add->items[i], address);
 	}
 	if (request->dns_names.count)
 		qsort(request->dns_names.items, request->dns_names.count,
