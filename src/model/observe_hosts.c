@@ -216,8 +216,8 @@ static void take_first(json_t *host, const struct node_call *calls)
 	}
 	if (calls[CALL_FACTS].reply)
 		json_object_set_new(host, "routes", keep_routes(calls[CALL_FACTS].reply));
-	if (json_path(calls[CALL_AUDIT].reply, "audit"))
-		json_object_set(host, "audit", json_path(calls[CALL_AUDIT].reply, "audit"));
+	if (json_path(calls[CALL_AUDIT].reply, "records"))
+		json_object_set(host, "audit", calls[CALL_AUDIT].reply);
 	if (calls[CALL_KUBELET].reply)
 		keep_kubelet(host, calls[CALL_KUBELET].reply);
 	json_object_set_new(host, "manifests", json_array());
