@@ -60,8 +60,8 @@ kube_build_debian() {
 		packages+=("k8s.io/kubernetes/cmd/$command")
 	done
 	debian_go "$work" "$source" build -p 2 -trimpath -o "$out/bin/" -ldflags "-s -w
-		$(kube_version_flags "$KUBE_VERSION" k8s.io/component-base/version)
-		$(kube_version_flags "$KUBE_VERSION" k8s.io/client-go/pkg/version)" "${packages[@]}"
+		$(kube_version_flags "$KUBE_VERSION" k8s.io/kubernetes/vendor/k8s.io/component-base/version)
+		$(kube_version_flags "$KUBE_VERSION" k8s.io/kubernetes/vendor/k8s.io/client-go/pkg/version)" "${packages[@]}"
 }
 
 # debian_go WORK SOURCE ARGS...

@@ -116,7 +116,7 @@ kubeadm_run() {
 	shift
 
 	cat >"$DIR/nodes/$node/root/kubeadm.yaml"
-	node_exec "$node" kubeadm "$@" --config /root/kubeadm.yaml >"$DIR/log/$node-kubeadm-$1.log" 2>&1 ||
+	node_exec "$node" kubeadm "$@" --config /root/kubeadm.yaml >>"$DIR/log/$node-kubeadm-$1.log" 2>&1 ||
 		die "$node: kubeadm $1 failed: $(tail -n 15 "$DIR/log/$node-kubeadm-$1.log")"
 }
 
@@ -140,7 +140,19 @@ kubeadm_share_authorities() {
 
 # kubeadm_join NODE
 kubeadm_join() {
-	kubeadm_join_config "$1" | kubeadm_run "$1" join --skip-phases=preflight
+	if ! kube_older_than "$VERSION" 1.22 || [[ " $WORKERS " == *" $1 "* ]]; then
+		kubeadm_join_config "$1" | kubeadm_run "$1" join --skip-phases=preflight
+		return
+	fi
+	# An old kubelet that has just registered does not know its disk yet, and
+	# refuses etcd for ever, which asks for some.
+	kubeadm_join_config "$1" | kubeadm_run "$1" join --skip-phases=preflight,control-plane-join
+	wait_until 150 0.2 node_knows_disk "$1" || die "$1: kubelet does not report its disk"
+	kubeadm_join_config "$1" | kubeadm_run "$1" join phase control-plane-join all
+}
+
+node_knows_disk() {
+	kc get node "$1" -o 'jsonpath={.status.allocatable.ephemeral-storage}' 2>/dev/null | grep -q .
 }
 
 # kubeadm_networked NODE: the node's Pod network, as soon as it is known
