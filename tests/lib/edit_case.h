@@ -10,7 +10,7 @@
  *
  * `edit` has one edit a line: a verb and its words, separated by blanks; "\s" in a word is a blank,
  * "\n" a line feed, "\e" nothing; '#' begins a comment. Each edit is applied to what the one before
- * it gave. After the last one, all edits are applied once more and must change nothing.
+ * it gave.
  */
 #define EDIT_WORDS 16
 
@@ -23,7 +23,7 @@ struct edit_line {
 typedef int edit_apply(const struct edit_line *line, struct slice text, struct buffer *ret,
 		       struct error *err);
 
-/* Runs one case, for test_each_case(); `repeatable` false leaves the second round out. */
-void edit_case_run(const char *dir, edit_apply *apply, bool repeatable);
+/* Runs one case, for test_each_case(). `idempotent`: an edit made a second time changes nothing. */
+void edit_case_run(const char *dir, edit_apply *apply, bool idempotent);
 
 #endif
