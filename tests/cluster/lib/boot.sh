@@ -128,11 +128,20 @@ boot_wait() {
 
 	kc wait --for=condition=Ready node --all --timeout=120s >&2
 	kc -n kube-system rollout status deployment coredns --timeout=180s >&2
+	wait_until 100 0.3 boot_controllers_lead || die "no controller-manager leads"
 	api=$(kc get service kubernetes -o 'jsonpath={.spec.clusterIP}')
 	for node in $NODES; do
 		wait_until 100 0.2 boot_node_reaches "$node" "https://$api/livez" ||
 			die "$node: kube-proxy does not serve $api: $(tail -n 3 "$DIR/log/$node-kube-proxy.log")"
 	done
+}
+
+# After the joins the leader may have changed, and the next one waits a while.
+boot_controllers_lead() {
+	local renewed
+
+	renewed=$(kc -n kube-system get lease kube-controller-manager -o 'jsonpath={.spec.renewTime}' 2>/dev/null)
+	[ -n "$renewed" ] && [ $(($(date +%s) - $(date -d "$renewed" +%s))) -le 4 ]
 }
 
 # boot_node_reaches NODE URL
