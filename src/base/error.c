@@ -18,7 +18,7 @@ __attribute__((format(printf, 1, 0))) static char *error_format(const char *fmt,
 	return text;
 }
 
-int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
+void error_put(struct error *err, enum error_kind kind, const char *fmt, ...)
 {
 	va_list args;
 	char *text;
@@ -29,10 +29,9 @@ int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
 	free(err->message);
 	err->kind = kind;
 	err->message = text;
-	return -1;
 }
 
-int error_errno(struct error *err, const char *fmt, ...)
+void error_put_errno(struct error *err, const char *fmt, ...)
 {
 	int saved = errno;
 	auto_free char *text = NULL;
@@ -41,11 +40,11 @@ int error_errno(struct error *err, const char *fmt, ...)
 	va_start(args, fmt);
 	text = error_format(fmt, args);
 	va_end(args);
-	return error_set(err, saved == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "%s: %s", text,
-			 strerror(saved));
+	error_put(err, saved == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "%s: %s", text,
+		  strerror(saved));
 }
 
-int error_wrap(struct error *err, const char *fmt, ...)
+void error_put_context(struct error *err, const char *fmt, ...)
 {
 	auto_free char *context = NULL;
 	auto_free char *old = err->message;
@@ -55,7 +54,6 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	context = error_format(fmt, args);
 	va_end(args);
 	err->message = alloc_format("%s: %s", context, old ? old : "unknown error");
-	return -1;
 }
 
 const char *error_text(const struct error *err)
@@ -69,10 +67,9 @@ void error_release(struct error *err)
 	*err = (struct error){0};
 }
 
-int error_move(struct error *to, struct error *from)
+void error_take(struct error *to, struct error *from)
 {
 	free(to->message);
 	*to = *from;
 	*from = (struct error){0};
-	return -1;
 }

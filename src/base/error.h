@@ -35,16 +35,29 @@ struct error {
 
 #define must_check __attribute__((warn_unused_result))
 
-/* Sets kind and message, replacing what was there. Always -1. */
-__attribute__((format(printf, 3, 4))) int error_set(struct error *err, enum error_kind kind,
-						    const char *fmt, ...);
+/*
+ * What sets an error is called through a macro that says -1 to the compiler too: it then knows that
+ * `if (f(&value, err) < 0) return -1;` leaves value set, in every caller of f.
+ */
+static inline int error_failure(void)
+{
+	return -1;
+}
 
-/* The same with ": " and the text of errno behind; ENOENT becomes ERROR_NOT_FOUND, all else
- * ERROR_IO. Always -1. */
-__attribute__((format(printf, 2, 3))) int error_errno(struct error *err, const char *fmt, ...);
+/* error_set(err, kind, fmt, …): sets kind and message, replacing what was there. Always -1. */
+#define error_set(...) (error_put(__VA_ARGS__), error_failure())
+__attribute__((format(printf, 3, 4))) void error_put(struct error *err, enum error_kind kind,
+						     const char *fmt, ...);
 
-/* Puts "context: " before the message and keeps the kind. Always -1. */
-__attribute__((format(printf, 2, 3))) int error_wrap(struct error *err, const char *fmt, ...);
+/* error_errno(err, fmt, …): the same with ": " and the text of errno behind; ENOENT becomes
+ * ERROR_NOT_FOUND, all else ERROR_IO. Always -1. */
+#define error_errno(...) (error_put_errno(__VA_ARGS__), error_failure())
+__attribute__((format(printf, 2, 3))) void error_put_errno(struct error *err, const char *fmt, ...);
+
+/* error_wrap(err, fmt, …): puts "context: " before the message and keeps the kind. Always -1. */
+#define error_wrap(...) (error_put_context(__VA_ARGS__), error_failure())
+__attribute__((format(printf, 2, 3))) void error_put_context(struct error *err, const char *fmt,
+							     ...);
 
 /* The message, never NULL. Borrowed from err. */
 const char *error_text(const struct error *err);
@@ -52,8 +65,10 @@ const char *error_text(const struct error *err);
 /* Frees the message and returns err to ERROR_NONE. */
 void error_release(struct error *err);
 
-/* Moves *from to *to (releasing what *to held); *from is empty afterwards. Always -1. */
-int error_move(struct error *to, struct error *from);
+/* error_move(to, from): moves *from to *to (releasing what *to held); *from is empty afterwards.
+ * Always -1. */
+#define error_move(to, from) (error_take((to), (from)), error_failure())
+void error_take(struct error *to, struct error *from);
 
 #define auto_error __attribute__((cleanup(error_release)))
 
