@@ -48,10 +48,10 @@ heal_probes() {
 	probes_start <<-TARGETS
 		tls api-old 10.96.0.1 443 50
 		tls api-new $NEW_API 443 50
-		tcp front-old $FRONT_OLD 80 10
-		tcp front-nodeport NODE 30080 10
-		dns dns-old 10.96.0.10 53 20 kubernetes.default.svc.cluster.local
-		dns dns-new 10.17.0.10 53 20 kubernetes.default.svc.cluster.local
+		tcp front-old $FRONT_OLD 80 20
+		tcp front-nodeport NODE 30080 20
+		dns dns-old 10.96.0.10 53 40 kubernetes.default.svc.cluster.local
+		dns dns-new 10.17.0.10 53 40 kubernetes.default.svc.cluster.local
 	TARGETS
 }
 

@@ -51,7 +51,7 @@ probes_results() {
 		probe: .[0].probe, name: .[0].name, address: .[0].address, node: .[0].node, from: .[0].from,
 		requests: (map(.requests) | add), failed: (map(.failed) | add), gaps: (map(.gaps) | add),
 		greatest_gap_ms: (map(.greatest_gap_ms) | max), greatest_latency_ms: (map(.greatest_latency_ms) | max),
-		greatest_stall_ms: (map(.greatest_stall_ms) | max), failures: (map(.failures) | add | .[:5]) })'
+		greatest_stall_ms: (map(.greatest_stall_ms) | max), failures: (map(.failures) | add | .[:3]) })'
 }
 
 # probes_events: "TIME NODE NAME ADDRESS ok|failed REASON", in order of time
