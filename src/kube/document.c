@@ -238,7 +238,7 @@ struct fy_node *kube_document_item(struct fy_node *sequence, size_t index)
 int kube_document_texts(const struct kube_document *document, struct fy_node *mapping,
 			const char *key, char ***ret, struct error *err)
 {
-	struct fy_node *sequence;
+	struct fy_node *sequence = NULL;
 	size_t count;
 	char **texts;
 
@@ -264,7 +264,7 @@ int kube_document_texts(const struct kube_document *document, struct fy_node *ma
 int kube_document_entry(const struct kube_document *document, const char *list, struct slice name,
 			const char *body, struct fy_node **ret, struct error *err)
 {
-	struct fy_node *sequence;
+	struct fy_node *sequence = NULL;
 
 	*ret = NULL;
 	if (kube_document_sequence(document, document->root, list, &sequence, err) < 0)

@@ -18,7 +18,7 @@
 struct use {
 	const char *address;
 	const char *user;
-	int role;
+	enum cluster_dead_role role;
 };
 
 struct uses {
@@ -58,8 +58,8 @@ static bool is_nth(const struct cluster *c, const char *text, uint64_t n)
 	return false;
 }
 
-static void note_use(const struct build *b, struct uses *uses, const char *address, int role,
-		     const char *user)
+static void note_use(const struct build *b, struct uses *uses, const char *address,
+		     enum cluster_dead_role role, const char *user)
 {
 	const struct cluster *c = b->cluster;
 	enum index_hold hold;
@@ -188,7 +188,7 @@ static void take_group(const struct build *b, const struct use *uses, size_t cou
 	struct cluster *c = b->cluster;
 	struct cluster_dead_address entry = {.address = uses[0].address, .user_count = count};
 	enum index_hold hold;
-	int role = CLUSTER_DEAD_OTHER;
+	enum cluster_dead_role role = CLUSTER_DEAD_OTHER;
 
 	entry.users = build_room(b, count);
 	for (size_t i = 0; i < count; i++) {

@@ -50,13 +50,15 @@ static void build_manifest(const struct build *b, struct cluster_host *host,
 	for (size_t i = 0; i < PROGRAM_COUNT; i++) {
 		auto_manifest_flags struct manifest_flags flags = {0};
 		auto_error struct error err = {0};
+		struct cluster_component *component;
 
 		if (manifest_flags_read(&flags, manifest->path, slice_of(manifest->text),
 					programs[i], &err) < 0)
 			continue;
 		manifest->program = programs[i];
-		if (component_of(host, programs[i]))
-			take_manifest(b, component_of(host, programs[i]), manifest, &flags);
+		component = component_of(host, programs[i]);
+		if (component)
+			take_manifest(b, component, manifest, &flags);
 		return;
 	}
 }

@@ -218,13 +218,15 @@ struct cluster_range {
 	bool guessed;	    /* only an address was seen: the prefix length is an assumption */
 };
 
+enum cluster_dead_role { CLUSTER_DEAD_KUBERNETES, CLUSTER_DEAD_DNS, CLUSTER_DEAD_OTHER };
+
 /*
  * An old address that running containers, kubelets or CNI kubeconfigs still dial: dead, when no
  * Service and no alias holds it, or kept alive by an alias.
  */
 struct cluster_dead_address {
 	const char *address;
-	enum { CLUSTER_DEAD_KUBERNETES, CLUSTER_DEAD_DNS, CLUSTER_DEAD_OTHER } role;
+	enum cluster_dead_role role;
 	size_t user_count;		     /* containers that dial it, and files that name it */
 	struct cluster_texts users;	     /* sorted: "namespace/pod" or "node:path" */
 	const struct cluster_service *alias; /* NULL: dead */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/map.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -311,6 +312,7 @@ static void round_fixed(struct builder *b)
 		size_t index = 0;
 		const struct net_cidr *to = target_of(request, pair->from, &index);
 
+		assert(to); /* list_addresses() refused an address without one */
 		if (among(request->kubernetes, request->kubernetes_count, pair->from))
 			decide(b, pair, net_cidr_nth(*to, NTH_KUBERNETES), NET_MAP_FIXED);
 		else if (among(request->dns, request->dns_count, pair->from) &&
