@@ -52,8 +52,9 @@ static int main_check_words(const struct command *command, const struct command_
 		return error_set(err, ERROR_USAGE, "'%s' lacks its %s; '%s %s --help' says more",
 				 command->name, command->arguments, program, command->name);
 	if (input->word_count > command->max_words)
-		return error_set(err, ERROR_USAGE, "'%s' does not take '%s'; '%s %s --help' says more",
-				 command->name, input->words[command->max_words], program, command->name);
+		return error_set(err, ERROR_USAGE,
+				 "'%s' does not take '%s'; '%s %s --help' says more", command->name,
+				 input->words[command->max_words], program, command->name);
 	return 0;
 }
 
@@ -69,8 +70,9 @@ static const char *main_command_name(int argc, const char *const argv[])
 		if (strchr(argv[i], '='))
 			continue;
 		for (o = session_options; o->name; o++) {
-			if (o->argument && ((argv[i][1] == '-' && strcmp(argv[i] + 2, o->name) == 0) ||
-					    (o->letter && argv[i][1] == o->letter && !argv[i][2])))
+			if (o->argument &&
+			    ((argv[i][1] == '-' && strcmp(argv[i] + 2, o->name) == 0) ||
+			     (o->letter && argv[i][1] == o->letter && !argv[i][2])))
 				i++;
 		}
 	}
@@ -98,13 +100,13 @@ static int main_run(struct session *session, const struct command *command,
 	return status;
 }
 
-static int main_dispatch(int argc, const char *const argv[], const char *program,
-			 struct error *err)
+static int main_dispatch(int argc, const char *const argv[], const char *program, struct error *err)
 {
 	const char *name = main_command_name(argc, argv);
 	const struct command *command = name ? command_find(name) : NULL;
 	struct session_settings common = {0};
-	auto_free void *own = alloc_bytes(command && command->settings_size ? command->settings_size : 1);
+	auto_free void *own =
+		alloc_bytes(command && command->settings_size ? command->settings_size : 1);
 	auto_free const char **words = alloc_array((size_t)argc + 1, sizeof(*words));
 	struct option_table tables[2] = {{command ? command->options : NULL, own},
 					 {session_options, &common}};
@@ -115,8 +117,8 @@ static int main_dispatch(int argc, const char *const argv[], const char *program
 
 	memset(own, 0, command && command->settings_size ? command->settings_size : 1);
 	if (name && !command)
-		return error_set(err, ERROR_USAGE, "there is no command '%s'; '%s --help' lists them", name,
-				 program);
+		return error_set(err, ERROR_USAGE,
+				 "there is no command '%s'; '%s --help' lists them", name, program);
 	if (option_parse(argc, argv, tables, 2, words, &count, err) < 0)
 		return -1;
 	session_init(&session, &common, program);

@@ -179,8 +179,9 @@ static int backup_add(const struct agent *agent, const char *run, json_t *manife
 		return error_wrap(err, "keeping '%s'", path);
 	entry = json_object();
 	protocol_set_text(entry, "path", path);
-	json_object_set_new(entry, "sha256",
-			    json_string(files_digest_of((struct slice){bytes.ptr, bytes.len}).text));
+	json_object_set_new(
+		entry, "sha256",
+		json_string(files_digest_of((struct slice){bytes.ptr, bytes.len}).text));
 	json_object_set_new(entry, "mode", json_integer(st.st_mode & 07777));
 	json_object_set_new(entry, "uid", json_integer(st.st_uid));
 	json_object_set_new(entry, "gid", json_integer(st.st_gid));
@@ -336,7 +337,8 @@ static int backup_put_back(const struct agent *agent, const char *run, const jso
 	content = (struct slice){bytes.ptr, bytes.len};
 	if (!json_path_is(entry, "sha256", files_digest_of(content).text))
 		return error_set(err, ERROR_REFUSED,
-				 "'%s' is not what was backed up; restore '%s' by hand", copy, path);
+				 "'%s' is not what was backed up; restore '%s' by hand", copy,
+				 path);
 	if (paths_resolve(agent->root, path, PATHS_KEEP, &real, err) < 0)
 		return -1;
 	*ret_changed = true;

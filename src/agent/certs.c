@@ -122,8 +122,7 @@ int certs_csr(const struct agent *agent, const json_t *request, json_t *reply, s
 	return certs_change(agent, "csr", false, /* stage= */ true, request, reply, err);
 }
 
-int certs_import(const struct agent *agent, const json_t *request, json_t *reply,
-		 struct error *err)
+int certs_import(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
 {
 	return certs_change(agent, "import", /* backup= */ true, /* stage= */ true, request, reply,
 			    err);

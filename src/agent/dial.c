@@ -289,9 +289,9 @@ static bool dial_is_host(const char *text)
 {
 	size_t len = strlen(text);
 
-	return len > 0 && len < 256 && strspn(text, "abcdefghijklmnopqrstuvwxyz"
-						    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_") ==
-					       len;
+	return len > 0 && len < 256 &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_") == len;
 }
 
 int dial_look(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)

@@ -178,7 +178,8 @@ static int files_read_into(const struct agent *agent, const char *path, json_t *
 	protocol_set_text(reply, "path", path);
 	protocol_set_text(reply, "realPath", real);
 	files_set_stat(reply, &st);
-	json_object_set_new(reply, "sha256", json_string(files_digest_of(files_slice(&bytes)).text));
+	json_object_set_new(reply, "sha256",
+			    json_string(files_digest_of(files_slice(&bytes)).text));
 	masked = mask_text(bytes.ptr, bytes.len);
 	json_object_set_new(reply, "masked", json_boolean(masked));
 	json_object_set_new(reply, "content", protocol_base64(bytes.ptr, bytes.len));
@@ -257,8 +258,8 @@ int files_put(const struct agent *agent, const char *real, struct slice bytes, u
 
 	/* The folder above may be another file system; the temporary name begins with a dot. */
 	if (stat(stage, &here) == 0 && stat(folder, &there) == 0 && here.st_dev == there.st_dev)
-		return file_replace_staged(full, stage, bytes.ptr ? bytes.ptr : "", bytes.len,
-					   mode, FILE_REPLACE_KEEP, err);
+		return file_replace_staged(full, stage, bytes.ptr ? bytes.ptr : "", bytes.len, mode,
+					   FILE_REPLACE_KEEP, err);
 	return file_replace(full, bytes.ptr ? bytes.ptr : "", bytes.len, mode, FILE_REPLACE_KEEP,
 			    err);
 }
@@ -369,7 +370,7 @@ static int files_edits_parse(const json_t *request, struct files_edits *ret, str
 static bool files_edits_apply(const struct files_edits *edits, bool undo, struct slice from,
 			      struct buffer *to)
 {
-	size_t taken = 0; /* of `from` */
+	size_t taken = 0;  /* of `from` */
 	size_t before = 0; /* of the file before */
 
 	for (size_t i = 0; i < edits->count; i++) {
@@ -452,8 +453,7 @@ int files_replace_in(const struct agent *agent, const json_t *request, json_t *r
 	return files_edit_file(agent, run, path, sha256, &edits, reply, err);
 }
 
-int files_remove(const struct agent *agent, const json_t *request, json_t *reply,
-		 struct error *err)
+int files_remove(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
 {
 	auto_secret struct secret current = {0};
 	auto_free char *real = NULL;

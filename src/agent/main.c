@@ -57,8 +57,9 @@ static int main_parse(int argc, char **argv, struct main_options *options)
 		} else if (strcmp(argv[i], "--proc") == 0 && i + 1 < argc) {
 			options->proc = argv[++i];
 		} else {
-			fprintf(stderr, "renumber-agent: it is started by kubectl-renumber and "
-					"knows no argument '%s'\n",
+			fprintf(stderr,
+				"renumber-agent: it is started by kubectl-renumber and "
+				"knows no argument '%s'\n",
 				argv[i]);
 			return 1;
 		}
@@ -69,8 +70,8 @@ static int main_parse(int argc, char **argv, struct main_options *options)
 /* Nothing of what the caller's environment says is believed. */
 static int main_environment(const char *root)
 {
-	auto_free char *path = root[0] ? alloc_format("%s/usr/bin:%s/bin", root, root)
-				       : alloc_text(MAIN_PATH);
+	auto_free char *path =
+		root[0] ? alloc_format("%s/usr/bin:%s/bin", root, root) : alloc_text(MAIN_PATH);
 
 	if (clearenv() != 0 || setenv("PATH", path, 1) < 0 || setenv("LC_ALL", "C", 1) < 0)
 		return -1;

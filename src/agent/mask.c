@@ -25,9 +25,9 @@ static bool mask_ends(const char *name, size_t len, const char *end)
 bool mask_is_secret_name(const char *name, size_t len)
 {
 	static const char *const ends[] = {
-		"token",  "password",	 "passwd",    "key-data",   "secret",	 "passphrase",
-		"apikey", "accesskey",	 "secretkey", "privatekey", "client_key", "clientkey",
-		"etcd_key", "access_key", "api_key",  "private_key", "_pass",
+		"token",    "password",	  "passwd",    "key-data",    "secret",	    "passphrase",
+		"apikey",   "accesskey",  "secretkey", "privatekey",  "client_key", "clientkey",
+		"etcd_key", "access_key", "api_key",   "private_key", "_pass",
 	};
 
 	/* Not as an ending: --anonymous-auth=false is no secret. */
@@ -186,8 +186,8 @@ static bool mask_is_secret_variable(const struct mask *m, size_t from, size_t to
 
 	if (to - from != 5 || memcmp(m->text + from, "value", 5) != 0)
 		return false;
-	while (end > 0 && (isspace((unsigned char)m->text[end - 1]) ||
-			   strchr("\"',", m->text[end - 1])))
+	while (end > 0 &&
+	       (isspace((unsigned char)m->text[end - 1]) || strchr("\"',", m->text[end - 1])))
 		end--;
 	start = end;
 	while (start > 0 && mask_is_name_char(m->text[start - 1]))

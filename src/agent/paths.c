@@ -172,10 +172,11 @@ int paths_resolve(const char *root, const char *path, enum paths_use use, char *
 		return -1;
 	if (paths_is_link(root, real)) {
 		if (use & (PATHS_WRITE | PATHS_KEEP))
-			return error_set(err, ERROR_REFUSED,
-					 "'%s' is a symbolic link; the agent does not write through "
-					 "links",
-					 path);
+			return error_set(
+				err, ERROR_REFUSED,
+				"'%s' is a symbolic link; the agent does not write through "
+				"links",
+				path);
 		free(real);
 		real = paths_real(root, path);
 		if (!real)

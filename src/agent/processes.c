@@ -128,8 +128,9 @@ static uint64_t processes_ticks(void)
 
 static int64_t processes_started_at(int64_t boot_ms, uint64_t ticks, uint64_t ticks_a_s)
 {
-	return (boot_ms + (int64_t)(ticks / ticks_a_s * 1000 +
-				    ticks % ticks_a_s * 1000 / ticks_a_s)) / 1000;
+	return (boot_ms +
+		(int64_t)(ticks / ticks_a_s * 1000 + ticks % ticks_a_s * 1000 / ticks_a_s)) /
+	       1000;
 }
 
 /* Field 22 of /proc/PID/stat; the name in parentheses may hold anything, parentheses too. */
@@ -273,7 +274,8 @@ static struct slice processes_base_name(struct slice path)
 static bool processes_is_server(struct slice name)
 {
 	static const char *const names[] = {"kube-apiserver", "kube-controller-manager",
-					    "kube-scheduler", "kubelet", "kube-proxy", "etcd"};
+					    "kube-scheduler", "kubelet",
+					    "kube-proxy",     "etcd"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_is(name, names[i]))
@@ -297,7 +299,8 @@ static json_t *processes_args(struct slice rest)
 		if (next_is_secret && !is_flag)
 			memset(text, 'x', part.len);
 		mask_argument(text);
-		next_is_secret = is_flag && !strchr(text, '=') && mask_is_secret_name(text, part.len);
+		next_is_secret =
+			is_flag && !strchr(text, '=') && mask_is_secret_name(text, part.len);
 		value = json_string(text);
 		json_array_append_new(list, value ? value : json_string("?"));
 	}
@@ -328,9 +331,9 @@ static void processes_add_server(const struct processes *p, const struct process
 	server = json_object();
 	json_object_set_new(server, "name", json_string(name_text));
 	json_object_set_new(server, "pid", json_integer((json_int_t)item->pid));
-	json_object_set_new(server, "startedAt",
-			    json_integer(processes_started_at(p->boot_ms, item->started,
-							      p->ticks_a_s)));
+	json_object_set_new(
+		server, "startedAt",
+		json_integer(processes_started_at(p->boot_ms, item->started, p->ticks_a_s)));
 	json_object_set_new(server, "args", processes_args(buffer_as_slice(&line)));
 	json_array_append_new(servers, server);
 }
@@ -421,9 +424,8 @@ static bool processes_container_file(const struct processes *p, uint64_t pid, st
 {
 	auto_free char *path = alloc_format("%s/%llu/root", p->proc, (unsigned long long)pid);
 	auto_close int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	auto_close int etc = root < 0 ? -1
-				      : openat(root, "etc",
-					       O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int etc =
+		root < 0 ? -1 : openat(root, "etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	auto_close int fd = etc < 0 ? -1
 				    : openat(etc, "resolv.conf",
 					     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -459,12 +461,13 @@ static void processes_add_container(const struct processes *p, const struct proc
 	protocol_set_text(container, "podUID", item->cgroup.pod_uid);
 	protocol_set_text(container, "containerID", item->cgroup.container_id);
 	json_object_set_new(container, "pid", json_integer((json_int_t)item->pid));
-	json_object_set_new(container, "startedAt",
-			    json_integer(processes_started_at(p->boot_ms, item->started,
-							      p->ticks_a_s)));
+	json_object_set_new(
+		container, "startedAt",
+		json_integer(processes_started_at(p->boot_ms, item->started, p->ticks_a_s)));
 	protocol_set_text(container, "command", command);
-	json_object_set_new(container, "sandbox",
-			    json_boolean(slice_is(processes_base_name(slice_of(command)), "pause")));
+	json_object_set_new(
+		container, "sandbox",
+		json_boolean(slice_is(processes_base_name(slice_of(command)), "pause")));
 	json_object_set_new(container, "hostNetwork",
 			    json_boolean(processes_is_our_net(p, item->pid)));
 	json_object_set_new(container, "env", processes_environment(p, item->pid));

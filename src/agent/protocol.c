@@ -54,11 +54,16 @@ const struct protocol_op *protocol_op_find(const char *name)
 }
 
 static const char *const protocol_kinds[] = {
-	[ERROR_NONE] = "io",		     [ERROR_USAGE] = "usage",
-	[ERROR_IO] = "io",		     [ERROR_PARSE] = "parse",
-	[ERROR_NETWORK] = "network",	     [ERROR_API] = "api",
-	[ERROR_CONFLICT] = "conflict",	     [ERROR_NOT_FOUND] = "not-found",
-	[ERROR_REFUSED] = "refused",	     [ERROR_STOPPED] = "stopped",
+	[ERROR_NONE] = "io",
+	[ERROR_USAGE] = "usage",
+	[ERROR_IO] = "io",
+	[ERROR_PARSE] = "parse",
+	[ERROR_NETWORK] = "network",
+	[ERROR_API] = "api",
+	[ERROR_CONFLICT] = "conflict",
+	[ERROR_NOT_FOUND] = "not-found",
+	[ERROR_REFUSED] = "refused",
+	[ERROR_STOPPED] = "stopped",
 	[ERROR_INTERRUPTED] = "interrupted",
 };
 
@@ -256,8 +261,8 @@ json_t *protocol_base64(const void *bytes, size_t len)
 	if (len > LIMIT_AGENT_MESSAGE)
 		len = LIMIT_AGENT_MESSAGE;
 	text = alloc_bytes((len + 2) / 3 * 4 + 1);
-	written = EVP_EncodeBlock((unsigned char *)text, bytes ? bytes : (const void *)"",
-				  (int)len);
+	written =
+		EVP_EncodeBlock((unsigned char *)text, bytes ? bytes : (const void *)"", (int)len);
 	return json_stringn(text, (size_t)written);
 }
 

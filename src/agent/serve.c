@@ -96,8 +96,9 @@ static void serve_append(json_t *reply, json_int_t id, struct buffer *out)
 		buffer_slice(out, buffer_as_slice(&line));
 		return;
 	}
-	buffer_format(out, "{\"id\":%lld,\"ok\":false,\"kind\":\"io\",\"error\":\"the answer is larger "
-			   "than %zu bytes\"}\n",
+	buffer_format(out,
+		      "{\"id\":%lld,\"ok\":false,\"kind\":\"io\",\"error\":\"the answer is larger "
+		      "than %zu bytes\"}\n",
 		      (long long)id, LIMIT_AGENT_MESSAGE);
 }
 

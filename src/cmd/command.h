@@ -19,16 +19,17 @@ enum command_flags {
 enum { EXIT_FINDINGS = 2, EXIT_REFUSED = 3, EXIT_STOPPED = 4 };
 
 struct command_input {
-	const void *settings;	  /* filled by the command's own options; zeroed memory before */
-	const char *const *words; /* what was no option, NULL-terminated, without the command's name */
+	const void *settings; /* filled by the command's own options; zeroed memory before */
+	const char *const
+		*words; /* what was no option, NULL-terminated, without the command's name */
 	size_t word_count;
 };
 
 struct command {
 	const char *name;
-	const char *arguments; /* "FILE", "[PATH… or -]"; "" for none */
-	const char *summary;   /* one line for the list of commands */
-	const char *details;   /* paragraphs for its --help: what, then an example */
+	const char *arguments;	      /* "FILE", "[PATH… or -]"; "" for none */
+	const char *summary;	      /* one line for the list of commands */
+	const char *details;	      /* paragraphs for its --help: what, then an example */
 	const struct option *options; /* NULL: only the common ones */
 	size_t settings_size;
 	size_t min_words;

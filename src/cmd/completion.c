@@ -18,11 +18,13 @@ static void completion_bash(struct buffer *out)
 {
 	const struct command *command;
 
-	buffer_text(out, "_kubectl_renumber()\n{\n"
-			 "\tlocal word=${COMP_WORDS[COMP_CWORD]} command= common= options= i\n"
-			 "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-			 "\t\tcase ${COMP_WORDS[i]} in -*) ;; *) command=${COMP_WORDS[i]}; break ;; esac\n"
-			 "\tdone\n\tcommon='");
+	buffer_text(
+		out,
+		"_kubectl_renumber()\n{\n"
+		"\tlocal word=${COMP_WORDS[COMP_CWORD]} command= common= options= i\n"
+		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+		"\t\tcase ${COMP_WORDS[i]} in -*) ;; *) command=${COMP_WORDS[i]}; break ;; esac\n"
+		"\tdone\n\tcommon='");
 	completion_words(session_options, out);
 	buffer_text(out, "'\n\tcase $command in\n\t'') options='");
 	for (size_t i = 0; (command = command_at(i)); i++)
@@ -36,7 +38,8 @@ static void completion_bash(struct buffer *out)
 	buffer_text(out, "\tesac\n"
 			 "\tcase $word in\n"
 			 "\t-*) COMPREPLY=($(compgen -W \"$options $common\" -- \"$word\")) ;;\n"
-			 "\t*) if [ -z \"$command\" ]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+			 "\t*) if [ -z \"$command\" ]; then COMPREPLY=($(compgen -W \"$options\" "
+			 "-- \"$word\"))\n"
 			 "\t   else COMPREPLY=($(compgen -f -- \"$word\")); fi ;;\n"
 			 "\tesac\n}\n"
 			 "complete -F _kubectl_renumber kubectl-renumber\n");
@@ -68,8 +71,10 @@ static void completion_fish(struct buffer *out)
 	for (size_t i = 0; (command = command_at(i)); i++) {
 		auto_buffer struct buffer condition = {0};
 
-		buffer_format(out, "complete -c kubectl-renumber -n __fish_use_subcommand -f -a %s -d '%s'\n",
-			      command->name, command->summary);
+		buffer_format(
+			out,
+			"complete -c kubectl-renumber -n __fish_use_subcommand -f -a %s -d '%s'\n",
+			command->name, command->summary);
 		buffer_format(&condition, "-n '__fish_seen_subcommand_from %s'", command->name);
 		completion_fish_options(command->options, buffer_cstr(&condition), out);
 	}
@@ -85,12 +90,15 @@ static int completion_run(struct session *session, const struct command_input *i
 	if (strcmp(shell, "bash") == 0) {
 		completion_bash(&script);
 	} else if (strcmp(shell, "zsh") == 0) {
-		buffer_text(&script, "#compdef kubectl-renumber\nautoload -U +X bashcompinit && bashcompinit\n");
+		buffer_text(
+			&script,
+			"#compdef kubectl-renumber\nautoload -U +X bashcompinit && bashcompinit\n");
 		completion_bash(&script);
 	} else if (strcmp(shell, "fish") == 0) {
 		completion_fish(&script);
 	} else {
-		return error_set(err, ERROR_USAGE, "no completion for '%s'; there is one for bash, zsh and fish",
+		return error_set(err, ERROR_USAGE,
+				 "no completion for '%s'; there is one for bash, zsh and fish",
 				 shell);
 	}
 	fputs(buffer_cstr(&script), stdout);

@@ -7,18 +7,20 @@ static void help_program(const char *program, struct buffer *out)
 {
 	const struct command *command;
 
-	buffer_format(out,
-		      "Move a running cluster to a new Service CIDR without dropping a request, and\n"
-		      "repair a cluster where that was tried the hard way.\n\n"
-		      "Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
-		      program);
+	buffer_format(
+		out,
+		"Move a running cluster to a new Service CIDR without dropping a request, and\n"
+		"repair a cluster where that was tried the hard way.\n\n"
+		"Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
+		program);
 	for (size_t i = 0; (command = command_at(i)); i++)
 		buffer_format(out, " %c%-12s%s\n", command->flags & COMMAND_MUTATES ? '*' : ' ',
 			      command->name, command->summary);
 	buffer_text(out, "\nOptions of every command:\n");
 	option_describe(session_options, out);
 	buffer_format(out,
-		      "\nExit status: 0 done or clean, 1 error, 2 findings, 3 refused and nothing changed,\n"
+		      "\nExit status: 0 done or clean, 1 error, 2 findings, 3 refused and nothing "
+		      "changed,\n"
 		      "4 stopped part-way and safe to resume.\n\n"
 		      "Begin with '%s doctor'; '%s COMMAND --help' says more.\n",
 		      program, program);
@@ -51,7 +53,8 @@ static int help_run(struct session *session, const struct command_input *input, 
 	if (input->word_count == 1) {
 		command = command_find(input->words[0]);
 		if (!command)
-			return error_set(err, ERROR_USAGE, "there is no command '%s'; '%s help' lists them",
+			return error_set(err, ERROR_USAGE,
+					 "there is no command '%s'; '%s help' lists them",
 					 input->words[0], session->program);
 	}
 	command_help(command, session->program, &page);

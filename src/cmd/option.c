@@ -49,8 +49,9 @@ static int option_store_percent(unsigned int *place, const char *name, const cha
 	if (slice_ends(number, "%"))
 		number.len--;
 	if (!slice_to_u64(number, 100, &value))
-		return error_set(err, ERROR_USAGE, "option '--%s' takes a percentage from 0 to 100, not '%s'",
-				 name, text);
+		return error_set(err, ERROR_USAGE,
+				 "option '--%s' takes a percentage from 0 to 100, not '%s'", name,
+				 text);
 	*place = (unsigned int)value;
 	return 0;
 }
@@ -66,8 +67,9 @@ static int option_store(const struct option *option, void *settings, const char 
 		return 0;
 	case OPTION_CHOICE:
 		if (!option_is_choice(option->choices, value))
-			return error_set(err, ERROR_USAGE, "option '--%s' takes one of: %s; not '%s'",
-					 option->name, option->choices, value);
+			return error_set(err, ERROR_USAGE,
+					 "option '--%s' takes one of: %s; not '%s'", option->name,
+					 option->choices, value);
 		*(const char **)(void *)place = value;
 		return 0;
 	case OPTION_TEXT:
@@ -83,7 +85,8 @@ static int option_store(const struct option *option, void *settings, const char 
 					 option->name, value);
 		return 0;
 	case OPTION_PERCENT:
-		return option_store_percent((unsigned int *)(void *)place, option->name, value, err);
+		return option_store_percent((unsigned int *)(void *)place, option->name, value,
+					    err);
 	}
 	return 0;
 }
@@ -168,14 +171,15 @@ static int option_take(struct option_reader *r, const struct option *option, voi
 {
 	if (option->type == OPTION_FLAG) {
 		if (inline_value)
-			return error_set(err, ERROR_USAGE, "option '--%s' takes no value, but was given '%s'",
+			return error_set(err, ERROR_USAGE,
+					 "option '--%s' takes no value, but was given '%s'",
 					 option->name, inline_value);
 		return option_store(option, settings, NULL, err);
 	}
 	if (!inline_value) {
 		if (r->next >= r->argc)
-			return error_set(err, ERROR_USAGE, "option '--%s' lacks its %s", option->name,
-					 option->argument);
+			return error_set(err, ERROR_USAGE, "option '--%s' lacks its %s",
+					 option->name, option->argument);
 		inline_value = r->argv[r->next++];
 	}
 	return option_store(option, settings, inline_value, err);
@@ -203,7 +207,8 @@ static int option_read_short(struct option_reader *r, const char *word, struct e
 		option = option_find(r, (struct slice){0}, *letter, &settings);
 		if (!option)
 			return error_set(err, ERROR_USAGE,
-					 "unknown option '-%c'; '--help' lists what there is", *letter);
+					 "unknown option '-%c'; '--help' lists what there is",
+					 *letter);
 		if (option->type != OPTION_FLAG) {
 			const char *value = letter[1] == '=' ? letter + 2 : letter + 1;
 
@@ -259,7 +264,8 @@ void option_describe(const struct option *options, struct buffer *out)
 			for (char *c = choices; *c; c++)
 				if (*c == ' ')
 					*c = '|';
-			buffer_format(&left, " %s", left.len + strlen(choices) > 60 ? o->argument : choices);
+			buffer_format(&left, " %s",
+				      left.len + strlen(choices) > 60 ? o->argument : choices);
 		} else if (o->argument) {
 			buffer_format(&left, " %s", o->argument);
 		}

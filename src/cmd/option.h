@@ -26,8 +26,8 @@ enum option_type {
 };
 
 struct option {
-	const char *name; /* without dashes; NULL ends the table */
-	char letter;	  /* 0: none */
+	const char *name;     /* without dashes; NULL ends the table */
+	char letter;	      /* 0: none */
 	const char *argument; /* "FILE"; NULL for a flag */
 	enum option_type type;
 	size_t offset;

@@ -85,8 +85,9 @@ static int session_identify(struct session *session, struct error *err)
 		return error_wrap(err, "cannot identify the cluster");
 	uid = json_path_text(object, "metadata.uid");
 	if (!uid)
-		return error_set(err, ERROR_PARSE, "the server's namespace 'kube-system' has no UID; "
-						   "is '%s' a Kubernetes API server?",
+		return error_set(err, ERROR_PARSE,
+				 "the server's namespace 'kube-system' has no UID; "
+				 "is '%s' a Kubernetes API server?",
 				 kube_client_server(session->kube));
 	session->cluster_uid = alloc_text(uid);
 	return 0;
@@ -189,7 +190,8 @@ static char *session_state_root(const struct session *session, struct error *err
 		return file_join(xdg, "kubectl-renumber");
 	if (home && *home)
 		return file_join(home, ".local/state/kubectl-renumber");
-	error_set(err, ERROR_USAGE, "there is no home folder for the state of runs; name one by --state-dir");
+	error_set(err, ERROR_USAGE,
+		  "there is no home folder for the state of runs; name one by --state-dir");
 	return NULL;
 }
 
@@ -219,7 +221,8 @@ int session_consent(struct session *session, const char *question, struct error 
 		return 0;
 	if (!session->stderr_terminal)
 		return error_set(err, ERROR_REFUSED,
-				 "%s needs consent, and there is no terminal to ask at; give --yes", question);
+				 "%s needs consent, and there is no terminal to ask at; give --yes",
+				 question);
 	fprintf(stderr, "%s? Type yes to go on: ", question);
 	if (fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0)
 		return 0;

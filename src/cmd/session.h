@@ -46,7 +46,7 @@ enum session_output {
 
 struct session {
 	const struct session_settings *settings; /* borrowed */
-	const char *program;  /* "kubectl renumber" or "kubectl-renumber" */
+	const char *program;			 /* "kubectl renumber" or "kubectl-renumber" */
 	enum session_output output;
 	bool colour;	      /* stdout is a terminal that wants it */
 	bool stderr_terminal; /* progress may redraw its line; questions may be asked */

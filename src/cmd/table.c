@@ -6,11 +6,7 @@
 
 /* In the order of --help: looking, planning, doing, proving. */
 static const struct command *const command_table[] = {
-	&command_doctor,
-	&command_verify,
-	&command_completion,
-	&command_version,
-	&command_help_page,
+	&command_doctor, &command_verify, &command_completion, &command_version, &command_help_page,
 };
 
 const struct command *command_at(size_t i)

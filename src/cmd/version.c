@@ -4,7 +4,8 @@
 #include "cmd/commands.h"
 #include "version.h"
 
-static int version_run(struct session *session, const struct command_input *input, struct error *err)
+static int version_run(struct session *session, const struct command_input *input,
+		       struct error *err)
 {
 	(void)input;
 	(void)err;

@@ -61,10 +61,10 @@ static int parse(struct slice text, bool sloppy, struct net_cidr *ret, struct er
 				 SHOWN(text));
 	bits = rest;
 	if (!net_address_read(address, &a) && !(sloppy && read_padded_ipv4(address, &a)))
-		return error_set(err, ERROR_PARSE, "'%.*s' is not a CIDR: '%.*s' is not an IP address",
-				 SHOWN(text), SHOWN(address));
-	if (!slice_to_u64(bits, UINT32_MAX, &n) ||
-	    (!sloppy && bits.len > 1 && bits.ptr[0] == '0'))
+		return error_set(err, ERROR_PARSE,
+				 "'%.*s' is not a CIDR: '%.*s' is not an IP address", SHOWN(text),
+				 SHOWN(address));
+	if (!slice_to_u64(bits, UINT32_MAX, &n) || (!sloppy && bits.len > 1 && bits.ptr[0] == '0'))
 		return error_set(err, ERROR_PARSE,
 				 "'%.*s' is not a CIDR: '%.*s' is not a prefix length", SHOWN(text),
 				 SHOWN(bits));
@@ -129,8 +129,7 @@ struct net_text net_cidr_text(struct net_cidr c)
 	struct net_text t = {0};
 
 	if (net_address_is_set(c.base))
-		snprintf(t.text, sizeof(t.text), "%.45s/%u", net_address_text(c.base).text,
-			 c.bits);
+		snprintf(t.text, sizeof(t.text), "%.45s/%u", net_address_text(c.base).text, c.bits);
 	return t;
 }
 
@@ -256,11 +255,12 @@ int net_cidr_check_service(struct net_cidr c, bool large_allowed, struct error *
 	unsigned int host_bits = width(c.base) - c.bits;
 
 	if (host_bits < SERVICE_BITS_LEAST)
-		return error_set(err, ERROR_REFUSED,
-				 "range '%s' is too small: it has %llu addresses, and an API server "
-				 "wants at least 8 (/%u)",
-				 net_cidr_text(c).text, (unsigned long long)net_cidr_size(c),
-				 width(c.base) - SERVICE_BITS_LEAST);
+		return error_set(
+			err, ERROR_REFUSED,
+			"range '%s' is too small: it has %llu addresses, and an API server "
+			"wants at least 8 (/%u)",
+			net_cidr_text(c).text, (unsigned long long)net_cidr_size(c),
+			width(c.base) - SERVICE_BITS_LEAST);
 	if (host_bits > SERVICE_BITS_MOST && !large_allowed)
 		return error_set(err, ERROR_REFUSED,
 				 "range '%s' is too large: this cluster's API servers take at most "

@@ -77,10 +77,10 @@ static json_t *plan_steps_json(const struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *s = &plan->steps[i];
 
-		json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "id", s->id,
-						       "stage", plan_stage_name(s->stage), "kind",
-						       s->kind, "subject", s->subject, "why", s->why,
-						       "parameters", s->parameters));
+		json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "id",
+						       s->id, "stage", plan_stage_name(s->stage),
+						       "kind", s->kind, "subject", s->subject,
+						       "why", s->why, "parameters", s->parameters));
 	}
 	return steps;
 }
@@ -95,14 +95,15 @@ static json_t *plan_or_empty(json_t *value, json_t *empty)
 
 json_t *plan_to_json(const struct plan *plan)
 {
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
-			 "schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run, "mode",
-			 plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt", plan->created_at,
-			 "cluster", "server", plan->server, "identity", plan->cluster_uid, "regime",
-			 plan->regime, "from", plan_or_empty(plan->from, json_array()), "to", plan->to,
-			 "map", plan_or_empty(plan->map, json_array()), "digest",
-			 plan_or_empty(plan->digest, json_object()), "notes",
-			 plan_or_empty(plan->notes, json_array()), "steps", plan_steps_json(plan));
+	return json_pack(
+		"{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
+		"schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run, "mode",
+		plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt", plan->created_at,
+		"cluster", "server", plan->server, "identity", plan->cluster_uid, "regime",
+		plan->regime, "from", plan_or_empty(plan->from, json_array()), "to", plan->to,
+		"map", plan_or_empty(plan->map, json_array()), "digest",
+		plan_or_empty(plan->digest, json_object()), "notes",
+		plan_or_empty(plan->notes, json_array()), "steps", plan_steps_json(plan));
 }
 
 static int plan_take_text(const json_t *object, const char *path, const char *file, char **ret,
@@ -111,9 +112,10 @@ static int plan_take_text(const json_t *object, const char *path, const char *fi
 	const char *text = json_path_text(object, path);
 
 	if (!text)
-		return error_set(err, ERROR_PARSE,
-				 "'%s' is not a plan: it lacks the text '%s'; make it with 'plan --out'",
-				 file, path);
+		return error_set(
+			err, ERROR_PARSE,
+			"'%s' is not a plan: it lacks the text '%s'; make it with 'plan --out'",
+			file, path);
 	*ret = alloc_text(text);
 	return 0;
 }
@@ -129,12 +131,14 @@ static int plan_parse_step(struct plan *plan, const json_t *object, const char *
 			   struct error *err)
 {
 	json_t *parameters = json_path(object, "parameters");
-	struct plan_step *step = plan_add(plan, PLAN_STAGE_PREFLIGHT, "", "", json_incref(parameters));
+	struct plan_step *step =
+		plan_add(plan, PLAN_STAGE_PREFLIGHT, "", "", json_incref(parameters));
 	auto_free char *stage = NULL;
 	struct plan_step found = {0};
 
 	if (!json_is_object(parameters))
-		return error_set(err, ERROR_PARSE, "'%s': step %zu has no parameters", file, plan->count);
+		return error_set(err, ERROR_PARSE, "'%s': step %zu has no parameters", file,
+				 plan->count);
 	free(step->id);
 	free(step->kind);
 	free(step->subject);
@@ -147,8 +151,8 @@ static int plan_parse_step(struct plan *plan, const json_t *object, const char *
 	    plan_take_text(object, "stage", file, &stage, err) < 0)
 		return -1;
 	if (!plan_stage_parse(stage, &found.stage))
-		return error_set(err, ERROR_PARSE, "'%s': step '%s' names an unknown stage '%s'", file,
-				 step->id, stage);
+		return error_set(err, ERROR_PARSE, "'%s': step '%s' names an unknown stage '%s'",
+				 file, step->id, stage);
 	step->stage = found.stage;
 	return 0;
 }
@@ -161,7 +165,8 @@ static int plan_parse_header(struct plan *plan, const json_t *object, const char
 	if (json_path_int(object, "schemaVersion", 0) != PLAN_SCHEMA_VERSION ||
 	    !json_path_is(object, "kind", "Plan"))
 		return error_set(err, ERROR_PARSE,
-				 "'%s' is not a plan that this version reads (schemaVersion %d); make it anew",
+				 "'%s' is not a plan that this version reads (schemaVersion %d); "
+				 "make it anew",
 				 file, PLAN_SCHEMA_VERSION);
 	if (plan_take_text(object, "run", file, &plan->run, err) < 0 ||
 	    plan_take_text(object, "mode", file, &mode, err) < 0 ||

@@ -27,17 +27,17 @@ struct plan_step {
 enum plan_mode { PLAN_REPAIR, PLAN_MIGRATE };
 
 struct plan {
-	char *run;	/* id of the run: label value of all that it creates */
+	char *run; /* id of the run: label value of all that it creates */
 	enum plan_mode mode;
 	char *created_at; /* RFC 3339 */
 	char *server;
 	char *cluster_uid; /* UID of namespace kube-system: the plan is for this cluster only */
 	char *regime;
-	char *to;      /* new range */
-	json_t *from;  /* array of old ranges */
-	json_t *map;   /* array of {namespace, name, from, to} */
+	char *to;	/* new range */
+	json_t *from;	/* array of old ranges */
+	json_t *map;	/* array of {namespace, name, from, to} */
 	json_t *digest; /* object: what the plan rests on; compared before it is applied */
-	json_t *notes; /* array of texts for the reader */
+	json_t *notes;	/* array of texts for the reader */
 	struct plan_step *steps;
 	size_t count;
 	size_t capacity;
@@ -47,7 +47,7 @@ struct plan {
 struct plan_step *plan_add(struct plan *plan, enum plan_stage stage, const char *kind,
 			   const char *subject, json_t *parameters);
 __attribute__((format(printf, 2, 3))) void plan_step_why(struct plan_step *step, const char *fmt,
-							  ...);
+							 ...);
 __attribute__((format(printf, 2, 3))) void plan_note(struct plan *plan, const char *fmt, ...);
 
 const struct plan_step *plan_find(const struct plan *plan, const char *id);

@@ -10,7 +10,8 @@ static const struct {
 } plan_stages[PLAN_STAGE_COUNT] = {
 	[PLAN_STAGE_TOURNIQUET] = {"tourniquet", "make dead old addresses answer again"},
 	[PLAN_STAGE_PREFLIGHT] = {"preflight", "back up objects and node files"},
-	[PLAN_STAGE_CERTIFICATES] = {"certificates", "old and new address in every API server's SANs"},
+	[PLAN_STAGE_CERTIFICATES] = {"certificates",
+				     "old and new address in every API server's SANs"},
 	[PLAN_STAGE_CONFIGURATION] = {"configuration", "what kubeadm will read next time"},
 	[PLAN_STAGE_RANGES] = {"ranges", "every API server gives out the new range"},
 	[PLAN_STAGE_SERVICES] = {"services", "move Services, keep their old addresses answering"},

@@ -37,7 +37,8 @@ static int executor_keep(struct step_context *context, const struct plan_step *s
 {
 	const struct executor *e = executor_of(context);
 
-	return journal_keep(e->options->journal, e->options->plan->run, step->id, name, document, err);
+	return journal_keep(e->options->journal, e->options->plan->run, step->id, name, document,
+			    err);
 }
 
 static json_t *executor_kept(struct step_context *context, const struct plan_step *step,
@@ -65,7 +66,7 @@ static int executor_tick(struct step_context *context, struct error *err)
 }
 
 __attribute__((format(printf, 2, 3))) static void executor_say(struct step_context *context,
-								const char *fmt, ...)
+							       const char *fmt, ...)
 {
 	struct executor *e = executor_of(context);
 	auto_buffer struct buffer text = {0};
@@ -108,8 +109,8 @@ static void executor_show_step(struct executor *e, const struct plan_step *step,
 
 	executor_clear_line(e);
 	kind->describe(step, &line);
-	log_info("  %s %s %s%s%s%s", mark, step->id, buffer_cstr(&line), took_ms >= 0 ? " (" : "", took,
-		 took_ms >= 0 ? ")" : "");
+	log_info("  %s %s %s%s%s%s", mark, step->id, buffer_cstr(&line), took_ms >= 0 ? " (" : "",
+		 took, took_ms >= 0 ? ")" : "");
 	free(e->said);
 	e->said = NULL;
 }
@@ -130,7 +131,8 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 		log_warning("%s", error_text(&problem));
 	if (err->kind == ERROR_INTERRUPTED)
 		return error_set(err, ERROR_INTERRUPTED,
-				 "stopped by request at step %s (%s); all before it is done, 'resume' goes on",
+				 "stopped by request at step %s (%s); all before it is done, "
+				 "'resume' goes on",
 				 step->id, buffer_cstr(&line));
 	error_wrap(err, "step %s (%s)", step->id, buffer_cstr(&line));
 	if (err->kind == ERROR_REFUSED && e->result.changed == 0)
@@ -138,9 +140,10 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 	err->kind = ERROR_STOPPED;
 	problem = (struct error){0};
 	{
-		auto_free char *message = alloc_format("%s; what is done stays and is safe, remove the "
-						       "cause and 'resume'",
-						       error_text(err));
+		auto_free char *message =
+			alloc_format("%s; what is done stays and is safe, remove the "
+				     "cause and 'resume'",
+				     error_text(err));
 
 		return error_set(err, ERROR_STOPPED, "%s", message);
 	}
@@ -165,7 +168,8 @@ static int executor_apply(struct executor *e, const struct plan_step *step,
 			return -1;
 		if (!done)
 			return error_set(err, ERROR_CONFLICT,
-					 "done, but what is there now is something else; did somebody change it?");
+					 "done, but what is there now is something else; did "
+					 "somebody change it?");
 	}
 	return journal_set(journal, run, step->id, JOURNAL_DONE, NULL, err);
 }
@@ -180,11 +184,12 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	bool done = false;
 
 	if (!kind)
-		return error_set(err, ERROR_PARSE,
-				 "step %s is of the unknown kind '%s'; the plan is of another version",
-				 step->id, step->kind);
-	if (!e->options->dry_run && journal_get(e->options->journal, e->options->plan->run, step->id,
-						&state, NULL, err) < 0)
+		return error_set(
+			err, ERROR_PARSE,
+			"step %s is of the unknown kind '%s'; the plan is of another version",
+			step->id, step->kind);
+	if (!e->options->dry_run && journal_get(e->options->journal, e->options->plan->run,
+						step->id, &state, NULL, err) < 0)
 		return -1;
 	if (state == JOURNAL_DONE) {
 		e->result.already++;
@@ -201,8 +206,8 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	if (done && state == JOURNAL_PENDING) {
 		executor_show_step(e, step, kind, "=", -1);
 		e->result.already++;
-		return journal_set(e->options->journal, e->options->plan->run, step->id, JOURNAL_DONE,
-				   "it was so already", err);
+		return journal_set(e->options->journal, e->options->plan->run, step->id,
+				   JOURNAL_DONE, "it was so already", err);
 	}
 	if (executor_apply(e, step, kind, err) < 0)
 		return executor_failed(e, step, kind, err);
@@ -250,7 +255,8 @@ static int executor_steps(struct executor *e, struct error *err)
 int executor_run(const struct executor_options *options, struct executor_result *ret,
 		 struct error *err)
 {
-	auto_free char *backups = alloc_format("%s/%s/objects", options->folder, options->plan->run);
+	auto_free char *backups =
+		alloc_format("%s/%s/objects", options->folder, options->plan->run);
 	struct executor e = {
 		.options = options,
 		.lock = {.file = -1},

@@ -16,10 +16,12 @@ struct journal {
 };
 
 static const char journal_schema[] =
-	"CREATE TABLE IF NOT EXISTS run(id TEXT PRIMARY KEY, mode TEXT NOT NULL, target TEXT NOT NULL,"
+	"CREATE TABLE IF NOT EXISTS run(id TEXT PRIMARY KEY, mode TEXT NOT NULL, target TEXT NOT "
+	"NULL,"
 	" plan TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0,"
 	" state INTEGER NOT NULL DEFAULT 0);"
-	"CREATE TABLE IF NOT EXISTS step(run TEXT NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL,"
+	"CREATE TABLE IF NOT EXISTS step(run TEXT NOT NULL, id TEXT NOT NULL, state INTEGER NOT "
+	"NULL,"
 	" at INTEGER NOT NULL, detail TEXT, PRIMARY KEY(run, id));"
 	"CREATE TABLE IF NOT EXISTS kept(run TEXT NOT NULL, step TEXT NOT NULL, name TEXT NOT NULL,"
 	" document TEXT NOT NULL, PRIMARY KEY(run, step, name));"
@@ -72,7 +74,8 @@ static int journal_prepare(struct journal *j, struct error *err)
 		return journal_error(j, "read", err);
 	if (version > JOURNAL_VERSION)
 		return error_set(err, ERROR_PARSE,
-				 "the journal '%s' was written by a newer version; use that one", j->path);
+				 "the journal '%s' was written by a newer version; use that one",
+				 j->path);
 	/* Each write is on disk when the call returns: that is what a journal is for. */
 	if (journal_execute(j, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;", err) < 0 ||
 	    journal_execute(j, journal_schema, err) < 0)
@@ -106,8 +109,8 @@ void journal_free(struct journal *j)
 }
 
 /* Binds texts in order (NULL stays NULL) and gives the prepared statement. */
-static sqlite3_stmt *journal_statement(struct journal *j, const char *sql, const char *const texts[],
-				       int count)
+static sqlite3_stmt *journal_statement(struct journal *j, const char *sql,
+				       const char *const texts[], int count)
 {
 	sqlite3_stmt *statement = NULL;
 
@@ -157,9 +160,10 @@ static void journal_read_run(sqlite3_stmt *s, struct journal_run *ret)
 static int journal_find(struct journal *j, const char *where, const char *text,
 			struct journal_run *ret, struct error *err)
 {
-	auto_free char *sql = alloc_format("SELECT id, mode, target, plan, started, ended, state FROM run "
-					   "%s ORDER BY started DESC, rowid DESC LIMIT 1",
-					   where);
+	auto_free char *sql =
+		alloc_format("SELECT id, mode, target, plan, started, ended, state FROM run "
+			     "%s ORDER BY started DESC, rowid DESC LIMIT 1",
+			     where);
 	auto_statement sqlite3_stmt *s = journal_statement(j, sql, &text, text ? 1 : 0);
 	int result;
 
@@ -205,15 +209,17 @@ int journal_begin(struct journal *j, const char *run, const char *mode, const ch
 	if (journal_find(j, "WHERE id = ?1", run, &found, err) == 0) {
 		if (strcmp(found.plan, plan) == 0)
 			return 0;
-		return error_set(err, ERROR_REFUSED, "run '%s' was begun with another plan file", run);
+		return error_set(err, ERROR_REFUSED, "run '%s' was begun with another plan file",
+				 run);
 	}
 	if (err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
 	if (journal_find(j, "WHERE state = 0", NULL, &found, err) == 0)
-		return error_set(err, ERROR_REFUSED,
-				 "run '%s' is open; 'resume' or 'finalize' it before another begins",
-				 found.id);
+		return error_set(
+			err, ERROR_REFUSED,
+			"run '%s' is open; 'resume' or 'finalize' it before another begins",
+			found.id);
 	if (err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
@@ -228,7 +234,8 @@ int journal_end(struct journal *j, const char *run, struct error *err)
 	auto_free char *now = alloc_format("%lld", (long long)clock_wall_s());
 	const char *texts[] = {run, now};
 
-	return journal_write(j, "UPDATE run SET state = 1, ended = CAST(?2 AS INTEGER) WHERE id = ?1",
+	return journal_write(j,
+			     "UPDATE run SET state = 1, ended = CAST(?2 AS INTEGER) WHERE id = ?1",
 			     texts, 2, err);
 }
 
@@ -242,7 +249,8 @@ int journal_set(struct journal *j, const char *run, const char *step, enum journ
 	if (journal_execute(j, "BEGIN IMMEDIATE", err) < 0)
 		return -1;
 	if (journal_write(j,
-			  "INSERT INTO step(run, id, state, at, detail) VALUES(?1, ?2, CAST(?3 AS INTEGER),"
+			  "INSERT INTO step(run, id, state, at, detail) VALUES(?1, ?2, CAST(?3 AS "
+			  "INTEGER),"
 			  " CAST(?4 AS INTEGER), ?5) ON CONFLICT(run, id) DO UPDATE SET "
 			  "state = excluded.state, at = excluded.at, detail = excluded.detail",
 			  texts, 5, err) < 0 ||
@@ -267,7 +275,8 @@ int journal_get(struct journal *j, const char *run, const char *step, enum journ
 
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		return journal_error(j, "read", err);
-	*ret = result == SQLITE_ROW ? (enum journal_state)sqlite3_column_int(s, 0) : JOURNAL_PENDING;
+	*ret = result == SQLITE_ROW ? (enum journal_state)sqlite3_column_int(s, 0)
+				    : JOURNAL_PENDING;
 	if (ret_detail)
 		*ret_detail = result == SQLITE_ROW ? journal_column(s, 1) : alloc_text("");
 	return 0;
@@ -289,7 +298,8 @@ json_t *journal_kept(struct journal *j, const char *run, const char *step, const
 {
 	const char *texts[] = {run, step, name};
 	auto_statement sqlite3_stmt *s = journal_statement(
-		j, "SELECT document FROM kept WHERE run = ?1 AND step = ?2 AND name = ?3", texts, 3);
+		j, "SELECT document FROM kept WHERE run = ?1 AND step = ?2 AND name = ?3", texts,
+		3);
 
 	if (!s || sqlite3_step(s) != SQLITE_ROW)
 		return NULL;

@@ -35,16 +35,16 @@ static json_t *run_lock_spec(const struct run_lock *lock)
 	auto_free char *now = run_lock_now();
 
 	return json_pack("{s:s, s:i, s:s, s:s}", "holderIdentity", lock->holder,
-			 "leaseDurationSeconds", RUN_LOCK_LIFE_S, "acquireTime", now, "renewTime", now);
+			 "leaseDurationSeconds", RUN_LOCK_LIFE_S, "acquireTime", now, "renewTime",
+			 now);
 }
 
 static int run_lock_create(struct run_lock *lock, const char *run, struct error *err)
 {
-	auto_json json_t *lease =
-		json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:o}", "apiVersion",
-			  "coordination.k8s.io/v1", "kind", "Lease", "metadata", "name",
-			  CLUSTER_LOCK_NAME, "namespace", "kube-system", "labels", CLUSTER_RUN_LABEL, run,
-			  "spec", run_lock_spec(lock));
+	auto_json json_t *lease = json_pack(
+		"{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:o}", "apiVersion", "coordination.k8s.io/v1",
+		"kind", "Lease", "metadata", "name", CLUSTER_LOCK_NAME, "namespace", "kube-system",
+		"labels", CLUSTER_RUN_LABEL, run, "spec", run_lock_spec(lock));
 
 	return kube_client_create(lock->kube, &run_lock_target, lease, NULL, NULL, err);
 }
@@ -69,9 +69,10 @@ static int run_lock_judge(const struct run_lock *lock, const json_t *lease, bool
 			    renewed ? renewed : "an unknown time");
 		return 0;
 	}
-	return error_set(err, ERROR_REFUSED,
-			 "another run holds the cluster: '%s'; wait for it to end, or %lld s after it died",
-			 holder, (long long)left);
+	return error_set(
+		err, ERROR_REFUSED,
+		"another run holds the cluster: '%s'; wait for it to end, or %lld s after it died",
+		holder, (long long)left);
 }
 
 static int run_lock_take(struct run_lock *lock, const char *run, bool force, struct error *err)
@@ -88,11 +89,11 @@ static int run_lock_take(struct run_lock *lock, const char *run, bool force, str
 	}
 	if (run_lock_judge(lock, lease, force, err) < 0)
 		return -1;
-	patch = json_pack("{s:{s:{s:s}}, s:o}", "metadata", "labels", CLUSTER_RUN_LABEL, run, "spec",
-			  run_lock_spec(lock));
+	patch = json_pack("{s:{s:{s:s}}, s:o}", "metadata", "labels", CLUSTER_RUN_LABEL, run,
+			  "spec", run_lock_spec(lock));
 	options.resource_version = json_path_text(lease, "metadata.resourceVersion");
-	return kube_client_patch(lock->kube, &run_lock_target, KUBE_PATCH_MERGE, patch, &options, NULL,
-				 err);
+	return kube_client_patch(lock->kube, &run_lock_target, KUBE_PATCH_MERGE, patch, &options,
+				 NULL, err);
 }
 
 int run_lock_acquire(struct run_lock *lock, struct kube_client *kube, const char *folder,
@@ -108,8 +109,9 @@ int run_lock_acquire(struct run_lock *lock, struct kube_client *kube, const char
 	fresh.holder = alloc_format("%s:%s", host, folder);
 	if (run_lock_take(&fresh, run, force, err) < 0) {
 		if (err->kind == ERROR_CONFLICT)
-			return error_set(err, ERROR_REFUSED,
-					 "another run took the lock at this moment; look with 'status'");
+			return error_set(
+				err, ERROR_REFUSED,
+				"another run took the lock at this moment; look with 'status'");
 		return error_wrap(err, "cannot lock the cluster");
 	}
 	fresh.held = true;
@@ -134,11 +136,12 @@ int run_lock_renew(struct run_lock *lock, struct error *err)
 		if (holder && strcmp(holder, lock->holder) != 0) {
 			lock->held = false;
 			return error_set(err, ERROR_STOPPED,
-					 "'%s' took the lock over; this run stopped where it was", holder);
+					 "'%s' took the lock over; this run stopped where it was",
+					 holder);
 		}
 		patch = json_pack("{s:o}", "spec", run_lock_spec(lock));
-		if (kube_client_patch(lock->kube, &run_lock_target, KUBE_PATCH_MERGE, patch, &options,
-				      NULL, &problem) == 0) {
+		if (kube_client_patch(lock->kube, &run_lock_target, KUBE_PATCH_MERGE, patch,
+				      &options, NULL, &problem) == 0) {
 			lock->renewed_ms = clock_monotonic_ms();
 			return 0;
 		}
@@ -158,8 +161,7 @@ void run_lock_release(struct run_lock *lock)
 {
 	auto_error struct error ignored = {0};
 
-	if (lock->held &&
-	    kube_client_delete(lock->kube, &run_lock_target, NULL, &ignored) < 0)
+	if (lock->held && kube_client_delete(lock->kube, &run_lock_target, NULL, &ignored) < 0)
 		log_debug("the lock expires by itself: %s", error_text(&ignored));
 	/* {0} would close stdin: a lock that was never taken has no holder. */
 	if (lock->holder && lock->file >= 0)

@@ -23,8 +23,8 @@ struct run_lock {
 
 /* ERROR_REFUSED naming the holder when somebody else has it and (unless `force`) the Lease has not
  * expired. Nothing is held after a failure. */
-must_check int run_lock_acquire(struct run_lock *lock, struct kube_client *kube,
-				const char *folder, const char *run, bool force, struct error *err);
+must_check int run_lock_acquire(struct run_lock *lock, struct kube_client *kube, const char *folder,
+				const char *run, bool force, struct error *err);
 
 /* Renews when a third of its life is over; else does nothing. ERROR_STOPPED when somebody took it.
  * An API server that does not answer is not an error while the Lease lives. */

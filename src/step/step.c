@@ -12,7 +12,8 @@ int step_text(const struct plan_step *step, const char *name, const char **ret, 
 	const char *text = json_string_value(json_object_get(step->parameters, name));
 
 	if (!text)
-		return error_set(err, ERROR_PARSE, "step %s (%s) lacks its parameter '%s'; make the plan anew",
+		return error_set(err, ERROR_PARSE,
+				 "step %s (%s) lacks its parameter '%s'; make the plan anew",
 				 step->id, step->kind, name);
 	*ret = text;
 	return 0;
@@ -60,8 +61,9 @@ int step_wait(struct step_context *context, const struct plan_step *step, step_c
 			return 0;
 		}
 		if (clock_monotonic_ms() >= end)
-			return error_set(err, ERROR_NETWORK, "%s: still not so after %lld s%s%s", what,
-					 (long long)(timeout_ms / 1000), last.message ? ": " : "",
+			return error_set(err, ERROR_NETWORK, "%s: still not so after %lld s%s%s",
+					 what, (long long)(timeout_ms / 1000),
+					 last.message ? ": " : "",
 					 last.message ? last.message : "");
 		if (step_pause(context, interval_ms, err) < 0)
 			return -1;
@@ -90,6 +92,7 @@ int step_need_nodes(struct step_context *context, const struct plan_step *step, 
 	if (context->pool)
 		return 0;
 	return error_set(err, ERROR_REFUSED,
-			 "step %s (%s) works on a node, and nodes are not reached; use --nodes-via ssh or local",
+			 "step %s (%s) works on a node, and nodes are not reached; use --nodes-via "
+			 "ssh or local",
 			 step->id, step->subject);
 }

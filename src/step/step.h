@@ -28,7 +28,7 @@ struct step_context {
 	int (*tick)(struct step_context *context, struct error *err);
 	/* A sentence about what is waited for, for the screen. */
 	__attribute__((format(printf, 2, 3))) void (*say)(struct step_context *context,
-							   const char *fmt, ...);
+							  const char *fmt, ...);
 	void *data; /* the executor's */
 };
 

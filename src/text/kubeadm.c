@@ -317,10 +317,10 @@ static int change_arg(struct yaml *y, const struct yaml_node *arg, const char *v
 	if (!value)
 		return yaml_remove(y, arg, err);
 	if (!scalar)
-		return yaml_add(y, arg,
-				&(struct yaml_value){.kind = YAML_SCALAR, .key = "value",
-						     .text = value},
-				err);
+		return yaml_add(
+			y, arg,
+			&(struct yaml_value){.kind = YAML_SCALAR, .key = "value", .text = value},
+			err);
 	return yaml_set(y, scalar, value, err);
 }
 

@@ -24,8 +24,8 @@ struct kubeadm_args {
 };
 
 struct kubeadm_config {
-	char *api_version;	      /* "kubeadm.k8s.io/v1beta3"; owned, like all below */
-	char *kubernetes_version;     /* NULL when not written, like all below */
+	char *api_version;	  /* "kubeadm.k8s.io/v1beta3"; owned, like all below */
+	char *kubernetes_version; /* NULL when not written, like all below */
 	char *cluster_name;
 	char *control_plane_endpoint;
 	char *certificates_dir;

@@ -269,9 +269,10 @@ static int add_flag(struct yaml *y, const struct words *w, const char *flag, con
 	for (size_t i = w->first; next_flag(w, &i, &f);)
 		list = f.item->parent;
 	if (!list || list->kind != YAML_SEQUENCE)
-		return error_set(err, ERROR_PARSE,
-				 "%s:%u:%u: container has neither command nor args to add '--%s' to",
-				 y->file, w->container->line, w->container->column, flag);
+		return error_set(
+			err, ERROR_PARSE,
+			"%s:%u:%u: container has neither command nor args to add '--%s' to",
+			y->file, w->container->line, w->container->column, flag);
 	return yaml_add(y, list, &item, err);
 }
 
@@ -332,8 +333,8 @@ static int remove_step(struct yaml *y, const char *program, const char *flag, bo
 	return 0;
 }
 
-int manifest_flag_remove(const char *file, struct slice text, const char *program,
-			 const char *flag, struct buffer *ret, struct error *err)
+int manifest_flag_remove(const char *file, struct slice text, const char *program, const char *flag,
+			 struct buffer *ret, struct error *err)
 {
 	auto_yaml struct yaml y = {0};
 	bool more = true;

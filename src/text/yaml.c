@@ -78,11 +78,11 @@ struct reader {
 	size_t line_start; /* of the last position that was asked for */
 	size_t line_seen;
 	unsigned int line;
-	struct yaml_node *open;	   /* the collection being filled */
-	struct yaml_node *key;	   /* of the mapping `open`: read, its value not yet */
+	struct yaml_node *open; /* the collection being filled */
+	struct yaml_node *key;	/* of the mapping `open`: read, its value not yet */
 	struct yaml_node *keys[LIMIT_DEPTH + 1]; /* the same of the collections around it */
 	size_t depth;
-	size_t behind;		   /* end of the last thing read */
+	size_t behind; /* end of the last thing read */
 	bool root_done;
 };
 
@@ -123,7 +123,8 @@ static int fail_at(struct reader *r, size_t at, struct error *err, const char *w
 	struct yaml_node node = {.start = at};
 
 	place(r, &node);
-	return error_set(err, ERROR_PARSE, "%s:%u:%u: %s", r->y->file, node.line, node.column, what);
+	return error_set(err, ERROR_PARSE, "%s:%u:%u: %s", r->y->file, node.line, node.column,
+			 what);
 }
 
 static int parser_error(struct reader *r, struct error *err)
@@ -314,7 +315,8 @@ static int open_collection(struct reader *r, struct fy_event *event, struct erro
 	bool mapping = event->type == FYET_MAPPING_START;
 
 	node->kind = mapping ? YAML_MAPPING : YAML_SEQUENCE;
-	set_properties(r, node, mapping ? event->mapping_start.anchor : event->sequence_start.anchor,
+	set_properties(r, node,
+		       mapping ? event->mapping_start.anchor : event->sequence_start.anchor,
 		       mapping ? event->mapping_start.tag : event->sequence_start.tag);
 	set_span(r, node, event);
 	node->style = node->end > node->start ? YAML_FLOW : YAML_BLOCK;
@@ -389,7 +391,7 @@ static void discard_output(struct fy_diag *diag, void *user, const char *text, s
 static int read_events(struct reader *r, struct error *err)
 {
 	struct fy_diag_cfg diag_cfg;
-	struct fy_parse_cfg cfg = {.search_path = "", 
+	struct fy_parse_cfg cfg = {.search_path = "",
 				   /* a closing bracket may stand at its key's column, as Go's
 				    * parsers allow */
 				   .flags = FYPCF_QUIET | FYPCF_SLOPPY_FLOW_INDENTATION};
@@ -421,7 +423,12 @@ static int read_events(struct reader *r, struct error *err)
  * the parsers of Kubernetes refuse, are told apart by the second byte (RFC 3629, section 4). */
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
-	size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+	size_t n = *p < 0x80   ? 1
+		   : *p < 0xc2 ? 0
+		   : *p < 0xe0 ? 2
+		   : *p < 0xf0 ? 3
+		   : *p < 0xf5 ? 4
+			       : 0;
 
 	if (n == 0 || n > left)
 		return 0;
@@ -557,8 +564,9 @@ bool yaml_is_null(const struct yaml_node *node)
 		return true;
 	if (node->kind != YAML_SCALAR || node->style != YAML_PLAIN)
 		return false;
-	return node->value.len == 0 || slice_is(node->value, "~") || slice_is(node->value, "null") ||
-	       slice_is(node->value, "Null") || slice_is(node->value, "NULL");
+	return node->value.len == 0 || slice_is(node->value, "~") ||
+	       slice_is(node->value, "null") || slice_is(node->value, "Null") ||
+	       slice_is(node->value, "NULL");
 }
 
 static bool plain_key(struct slice key)

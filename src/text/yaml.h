@@ -34,11 +34,11 @@ struct yaml_node {
 	enum yaml_style style;
 	size_t start; /* bytes of the text; a block collection ends with its last value */
 	size_t end;
-	unsigned int line;   /* from 1 */
-	unsigned int column; /* from 1, in bytes */
-	struct slice value;  /* of a scalar, decoded; of an alias, the anchor's name */
-	struct slice anchor; /* or empty */
-	struct slice tag;    /* as written, or empty */
+	unsigned int line;     /* from 1 */
+	unsigned int column;   /* from 1, in bytes */
+	struct slice value;    /* of a scalar, decoded; of an alias, the anchor's name */
+	struct slice anchor;   /* or empty */
+	struct slice tag;      /* as written, or empty */
 	struct yaml_node *key; /* of a value in a mapping, else NULL */
 	struct yaml_node *parent;
 	struct yaml_node *first; /* items of a sequence, values of a mapping */
@@ -50,8 +50,8 @@ struct yaml_node {
 /* {0} is a valid empty text without documents. */
 struct yaml {
 	struct buffer text;
-	char *file;		    /* owned */
-	struct yaml_node **roots;   /* owned; one for each document, NULL for an empty one */
+	char *file;		  /* owned */
+	struct yaml_node **roots; /* owned; one for each document, NULL for an empty one */
 	size_t count;
 	struct yaml_chunk *chunks; /* owned; memory of the nodes */
 };

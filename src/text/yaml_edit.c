@@ -62,7 +62,8 @@ static bool matches_value(const struct yaml_node *node, const struct yaml_value 
 		return false;
 	child = node->first;
 	for (size_t i = 0; i < value->count; i++, child = child->next) {
-		if (value->kind == YAML_MAPPING && !slice_is(child->key->value, value->items[i].key))
+		if (value->kind == YAML_MAPPING &&
+		    !slice_is(child->key->value, value->items[i].key))
 			return false;
 		if (!matches_value(child, &value->items[i]))
 			return false;
@@ -101,7 +102,7 @@ static bool same_target(const struct edit *e, const struct yaml_node *old,
 		return false;
 	if (e->kind == EDIT_FILL)
 		return matches_value(new, e->value);
-	return new->kind == YAML_SCALAR && slice_is(new->value, e->text) &&
+	return new->kind == YAML_SCALAR &&slice_is(new->value, e->text) &&
 	       (yaml_write_is_string(new) || !yaml_write_is_string(old));
 }
 
@@ -315,8 +316,9 @@ static void flow_separator(const struct yaml *y, const struct yaml_node *collect
 		gap.ptr++;
 		gap.len--;
 	}
-	if (gap.len > 0 && memchr(gap.ptr, '\n', gap.len) && blank(gap, 0, strspn(gap.ptr, " \t")) &&
-	    skip_gap(gap, 0) == gap.len && !memchr(gap.ptr, '#', gap.len))
+	if (gap.len > 0 && memchr(gap.ptr, '\n', gap.len) &&
+	    blank(gap, 0, strspn(gap.ptr, " \t")) && skip_gap(gap, 0) == gap.len &&
+	    !memchr(gap.ptr, '#', gap.len))
 		buffer_slice(ret, gap);
 	else if (before ? gap.len > 0 : true)
 		buffer_char(ret, ' ');
@@ -351,8 +353,7 @@ static int add_to_block(struct edit *e, struct error *err)
 int yaml_add(struct yaml *y, const struct yaml_node *collection, const struct yaml_value *value,
 	     struct error *err)
 {
-	auto_edit struct edit e = {
-		.y = y, .kind = EDIT_ADD, .target = collection, .value = value};
+	auto_edit struct edit e = {.y = y, .kind = EDIT_ADD, .target = collection, .value = value};
 
 	if (collection->kind != YAML_SEQUENCE && collection->kind != YAML_MAPPING)
 		return fail(y, collection, err, "is neither a list nor a mapping");
@@ -415,7 +416,8 @@ static int remove_from_flow(struct edit *e, struct error *err)
 {
 	const struct yaml_node *item = e->target, *before = previous(item), *next = item->next;
 	struct slice text = yaml_text(e->y);
-	size_t start = before ? skip_gap(text, before->end) : skip_gap(text, item->parent->start + 1);
+	size_t start =
+		before ? skip_gap(text, before->end) : skip_gap(text, item->parent->start + 1);
 
 	/* `start` is at the comma before the item, or at the first item itself */
 	if (next) {
@@ -443,7 +445,8 @@ static int remove_only(struct edit *e, struct error *err)
 		return commit(e, err);
 	}
 	if (collection->anchor.len > 0 || collection->tag.len > 0)
-		return fail(e->y, e->target, err, "is the last of a collection with a tag or anchor");
+		return fail(e->y, e->target, err,
+			    "is the last of a collection with a tag or anchor");
 	colon = skip_gap(text, collection->key->end);
 	if (colon >= text.len || text.ptr[colon] != ':')
 		return fail(e->y, e->target, err, "stands behind a key that cannot be edited");

@@ -52,9 +52,8 @@ int yaml_put(struct yaml *y, const char *kind, const char *const parts[], size_t
 			return yaml_add(y, node, &nested[0], err);
 		if (yaml_put_empty(child)) {
 			if (i + 1 < count)
-				outer = (struct yaml_value){.kind = YAML_MAPPING,
-							    .items = &nested[1],
-							    .count = 1};
+				outer = (struct yaml_value){
+					.kind = YAML_MAPPING, .items = &nested[1], .count = 1};
 			return yaml_fill(y, child, &outer, err);
 		}
 		node = child;

@@ -8,10 +8,11 @@
 static bool is_word(struct slice text)
 {
 	static const char *const words[] = {
-		"~",	"null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE",
-		"yes",	"Yes",	"YES",	"no",	"No",	"NO",	"on",	"On",	 "ON",	  "off",
-		"Off",	"OFF",	"y",	"Y",	"n",	"N",	".nan", ".NaN",	 ".NAN",  ".inf",
-		".Inf", ".INF", "-.inf", "-.Inf", "-.INF", "+.inf", "+.Inf", "+.INF", "<<", "=",
+		"~",	 "null",  "Null",  "NULL",  "true",  "True",  "TRUE", "false",
+		"False", "FALSE", "yes",   "Yes",   "YES",   "no",    "No",   "NO",
+		"on",	 "On",	  "ON",	   "off",   "Off",   "OFF",   "y",    "Y",
+		"n",	 "N",	  ".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf", ".INF",
+		"-.inf", "-.Inf", "-.INF", "+.inf", "+.Inf", "+.INF", "<<",   "=",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -44,7 +45,8 @@ static bool is_number(struct slice text)
 	if (count_of(text, "0123456789_.eE+-:") == text.len)
 		return count_of(text, ".") <= 1;
 	/* a time stamp: 2001-12-14T21:59:43Z */
-	return text.len >= 8 && text.ptr[4] == '-' && count_of(text, "0123456789-:.TtZz+ ") == text.len;
+	return text.len >= 8 && text.ptr[4] == '-' &&
+	       count_of(text, "0123456789-:.TtZz+ ") == text.len;
 }
 
 bool yaml_write_is_string(const struct yaml_node *scalar)

@@ -6,11 +6,11 @@
 
 /* New values as YAML, in the manner of the text around them. For yaml_edit.c and its tests. */
 struct yaml_write_style {
-	bool flow;		  /* inside [] or {} */
-	unsigned int step;	  /* indentation of a mapping below a key */
-	unsigned int list_step;	  /* of a list below a key */
-	enum yaml_style keys;	  /* quoting of keys */
-	enum yaml_style scalars;  /* quoting of values */
+	bool flow;		 /* inside [] or {} */
+	unsigned int step;	 /* indentation of a mapping below a key */
+	unsigned int list_step;	 /* of a list below a key */
+	enum yaml_style keys;	 /* quoting of keys */
+	enum yaml_style scalars; /* quoting of values */
 	const char *newline;
 };
 

@@ -91,7 +91,8 @@ void edit_case_run(const char *dir, edit_apply *apply, bool idempotent)
 	auto_error struct error err = {0};
 	auto_buffer struct buffer text = {0};
 	size_t len = 0, want_len = 0;
-	auto_free char *input = read_part(dir, "input", &len), *edits = read_part(dir, "edit", NULL);
+	auto_free char *input = read_part(dir, "input", &len),
+		       *edits = read_part(dir, "edit", NULL);
 	auto_free char *expected = read_part(dir, "expected", &want_len);
 	auto_free char *error = read_part(dir, "error", NULL);
 

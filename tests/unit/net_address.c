@@ -114,7 +114,8 @@ static void test_order(void)
 			int order = net_address_compare(address(sorted[i]), address(sorted[j]));
 
 			CHECK((order < 0) == (i < j) && (order > 0) == (i > j));
-			CHECK(net_address_equal(address(sorted[i]), address(sorted[j])) == (i == j));
+			CHECK(net_address_equal(address(sorted[i]), address(sorted[j])) ==
+			      (i == j));
 		}
 	}
 }

@@ -169,7 +169,8 @@ static void test_members(void)
 		{"10.17.0.8/29", "10.17.0.9", "", "10.17.0.15", 8, 6},
 		{"10.17.0.8/31", "10.17.0.9", "", "10.17.0.9", 2, 0},
 		{"10.17.0.8/32", "", "", "10.17.0.8", 1, 0},
-		{"255.255.255.0/24", "255.255.255.1", "255.255.255.10", "255.255.255.255", 256, 254},
+		{"255.255.255.0/24", "255.255.255.1", "255.255.255.10", "255.255.255.255", 256,
+		 254},
 		{"fd00::/112", "fd00::1", "fd00::a", "fd00::ffff", 65536, 65535},
 		{"fd00::/64", "fd00::1", "fd00::a", "fd00::ffff:ffff:ffff:ffff", UINT64_MAX,
 		 UINT64_MAX},
@@ -205,7 +206,8 @@ static void test_service(void)
 		{"10.0.0.0/11", "is too large: this cluster's API servers take at most /12", NULL},
 		{"10.17.0.0/29", NULL, NULL},
 		{"10.17.0.0/30",
-		 "range '10.17.0.0/30' is too small: it has 4 addresses, and an API server wants at "
+		 "range '10.17.0.0/30' is too small: it has 4 addresses, and an API server wants "
+		 "at "
 		 "least 8 (/29)",
 		 "is too small"},
 		{"fd00::/108", NULL, NULL},
@@ -219,7 +221,8 @@ static void test_service(void)
 			const char *want = large ? rows[i].large_error : rows[i].error;
 			int got = net_cidr_check_service(cidr(rows[i].cidr), large, &err);
 
-			TEST("Service range %s, large ones %s", rows[i].cidr, large ? "too" : "not");
+			TEST("Service range %s, large ones %s", rows[i].cidr,
+			     large ? "too" : "not");
 			if (want)
 				CHECK_ERROR(got, &err, ERROR_REFUSED, want);
 			else

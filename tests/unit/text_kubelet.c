@@ -15,8 +15,7 @@ static int apply(const struct edit_line *line, struct slice text, struct buffer 
 	const char *field = line->words[1], *want = line->words[2];
 
 	if (strcmp(line->words[0], "dns") == 0)
-		return kubelet_set_cluster_dns("input", text,
-					       (const char *const *)line->words + 1,
+		return kubelet_set_cluster_dns("input", text, (const char *const *)line->words + 1,
 					       line->count - 1, ret, err);
 	if (kubelet_config_read(&c, "input", text, err) < 0)
 		return -1;

@@ -47,7 +47,8 @@ static void test_read(void)
 	auto_manifest_flags struct manifest_flags flags = {0};
 
 	TEST("all flags of a program, in whatever form");
-	if (!CHECK_OK(manifest_flags_read(&flags, "m", slice_of(text), "kube-apiserver", &err), &err))
+	if (!CHECK_OK(manifest_flags_read(&flags, "m", slice_of(text), "kube-apiserver", &err),
+		      &err))
 		return;
 	CHECK_INT(flags.count, 5);
 	CHECK_STR(manifest_flags_get(&flags, "a-b"), "x=y");

@@ -97,20 +97,19 @@ static void check_span(const struct yaml *y, const char *path, const char *want,
 
 static void test_spans(void)
 {
-	static const char text[] =
-		"# \xc3\xa9\xc3\xa9 comment\n"
-		"---\n"
-		"a: \"\xc3\xa9x\"  # \xe2\x82\xac\n"
-		"b: &x\n"
-		"- plain word # c\n"
-		"- 'it''s'\n"
-		"-   k: v\n"
-		"    q: |\n"
-		"      one\n"
-		"      two\n"
-		"c: {d: [1, \"two\", *x], e: }\n"
-		"f:\n"
-		"\xc3\xbc: 7\n";
+	static const char text[] = "# \xc3\xa9\xc3\xa9 comment\n"
+				   "---\n"
+				   "a: \"\xc3\xa9x\"  # \xe2\x82\xac\n"
+				   "b: &x\n"
+				   "- plain word # c\n"
+				   "- 'it''s'\n"
+				   "-   k: v\n"
+				   "    q: |\n"
+				   "      one\n"
+				   "      two\n"
+				   "c: {d: [1, \"two\", *x], e: }\n"
+				   "f:\n"
+				   "\xc3\xbc: 7\n";
 	static const struct {
 		const char *path, *want;
 		unsigned int line, column;
@@ -151,7 +150,8 @@ static void test_documents(void)
 	auto_yaml struct yaml y = {0};
 
 	TEST("several documents, one of them empty");
-	CHECK_OK(yaml_parse(&y, "t", SLICE("---\n# nothing\n---\na: 1\n...\n---\nb: 2"), &err), &err);
+	CHECK_OK(yaml_parse(&y, "t", SLICE("---\n# nothing\n---\na: 1\n...\n---\nb: 2"), &err),
+		 &err);
 	CHECK_INT(y.count, 3);
 	CHECK_STR(yaml_string(yaml_get(yaml_root(&y), "a")), "1");
 	CHECK_STR(yaml_string(yaml_get(y.roots[2], "b")), "2");

@@ -20,8 +20,8 @@ static void collect(int signal)
 
 int main(void)
 {
-	struct sigaction on_stop = { .sa_handler = stop };
-	struct sigaction on_child = { .sa_handler = collect, .sa_flags = SA_NOCLDSTOP };
+	struct sigaction on_stop = {.sa_handler = stop};
+	struct sigaction on_child = {.sa_handler = collect, .sa_flags = SA_NOCLDSTOP};
 
 	sigaction(SIGTERM, &on_stop, NULL);
 	sigaction(SIGINT, &on_stop, NULL);
