@@ -248,7 +248,7 @@ static int dial_livez(struct dial *d, json_t *reply, struct error *err)
 					       "User-Agent: kubectl-renumber\r\n"
 					       "Connection: close\r\n\r\n",
 					       d->server_name);
-	char line[256];
+	char line[256] = {0};
 	size_t have = 0;
 	uint64_t status;
 
