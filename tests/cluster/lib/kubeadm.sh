@@ -122,9 +122,8 @@ kubeadm_run() {
 
 # kubeadm_init NODE
 kubeadm_init() {
-	kubeadm_init_config "$1" | kubeadm_run "$1" init --skip-phases=preflight,addon/kube-proxy
+	kubeadm_init_config "$1" | kubeadm_run "$1" init --skip-phases=preflight
 	cp "$DIR/nodes/$1/kubernetes/admin.conf" "$KUBECONFIG_FILE"
-	node_exec "$1" kubeadm init phase addon kube-proxy --config /root/kubeadm.yaml >>"$DIR/log/$1-kubeadm-init.log" 2>&1
 	# kube-proxy runs as a process of each node; its ConfigMap stays.
 	kc -n kube-system delete daemonset kube-proxy --wait=false >&2
 }
