@@ -234,7 +234,7 @@ static size_t skip_gap(struct slice text, size_t at)
 {
 	while (at < text.len) {
 		if (text.ptr[at] == '#') {
-			at = line_end(text, at);
+			at = line_end(text, at + 1);
 		} else if (strchr(" \t\r\n", text.ptr[at])) {
 			at++;
 		} else {
