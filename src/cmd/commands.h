@@ -6,6 +6,7 @@
 
 /* One for each file of this folder that is a command; cmd/table.c has their order. */
 extern const struct command command_doctor;
+extern const struct command command_certs;
 extern const struct command command_verify;
 extern const struct command command_completion;
 extern const struct command command_version;

@@ -108,6 +108,8 @@ const struct pki_problem *pki_record_problem(const struct pki_record *record, co
  * A new reference; and back: ERROR_PARSE naming the field. Unknown fields are passed over.
  */
 json_t *pki_audit_to_json(const struct pki_audit *audit);
+/* One element of "records". A new reference. */
+json_t *pki_record_to_json(const struct pki_record *record);
 must_check int pki_audit_from_json(const json_t *json, struct pki_audit *ret, struct error *err);
 
 void pki_audit_release(struct pki_audit *audit);

@@ -33,7 +33,7 @@ static json_t *owner_to_json(json_t *object, unsigned int mode, unsigned int uid
 	return object;
 }
 
-static json_t *record_to_json(const struct pki_record *record)
+json_t *pki_record_to_json(const struct pki_record *record)
 {
 	json_t *json = json_object();
 	json_t *problems = json_array();
@@ -72,7 +72,7 @@ json_t *pki_audit_to_json(const struct pki_audit *audit)
 	set_text(json, "root", audit->root ? audit->root : "");
 	json_object_set_new(json, "at", json_integer(audit->at_s));
 	for (size_t i = 0; i < audit->count; i++)
-		json_array_append_new(records, record_to_json(&audit->records[i]));
+		json_array_append_new(records, pki_record_to_json(&audit->records[i]));
 	json_object_set_new(json, "records", records);
 	return json;
 }
