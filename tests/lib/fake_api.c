@@ -153,7 +153,8 @@ static void fake_answer(struct fake_connection *c, const struct fake_step *step)
 		 step->status, step->headers ? step->headers : "",
 		 gzip ? "Content-Encoding: gzip\r\n" : "");
 	if (step->fault == FAKE_STREAM)
-		strncat(head, "Connection: close\r\n\r\n", sizeof(head) - strlen(head) - 1);
+		snprintf(head + strlen(head), sizeof(head) - strlen(head),
+			 "Connection: close\r\n\r\n");
 	else
 		snprintf(head + strlen(head), sizeof(head) - strlen(head),
 			 "Content-Length: %zu\r\n\r\n", len);

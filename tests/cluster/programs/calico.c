@@ -132,14 +132,14 @@ static void install_kubeconfig(const char *host, const char *port)
 	if (!encoded || !text)
 		abort();
 	EVP_EncodeBlock((unsigned char *)encoded, (unsigned char *)ca, (int)strlen(ca));
-	length = sprintf(text,
-			 "# Kubeconfig file for the CNI plugin, written by install-cni.\n"
-			 "apiVersion: v1\nkind: Config\nclusters:\n- name: local\n  cluster:\n"
-			 "    server: https://%s:%s\n    certificate-authority-data: \"%s\"\n"
-			 "users:\n- name: calico\n  user:\n    token: %s\n"
-			 "contexts:\n- name: calico-context\n  context:\n    cluster: local\n"
-			 "    user: calico\ncurrent-context: calico-context\n",
-			 host, port, encoded, token);
+	length = snprintf(text, size + strlen(token) + 1024,
+			  "# Kubeconfig file for the CNI plugin, written by install-cni.\n"
+			  "apiVersion: v1\nkind: Config\nclusters:\n- name: local\n  cluster:\n"
+			  "    server: https://%s:%s\n    certificate-authority-data: \"%s\"\n"
+			  "users:\n- name: calico\n  user:\n    token: %s\n"
+			  "contexts:\n- name: calico-context\n  context:\n    cluster: local\n"
+			  "    user: calico\ncurrent-context: calico-context\n",
+			  host, port, encoded, token);
 	write_file("/host" KUBECONFIG, text, (size_t)length, 0600);
 	free(text);
 	free(encoded);
