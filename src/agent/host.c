@@ -43,6 +43,8 @@ int host_info(const struct agent *agent, const json_t *request, json_t *reply, s
 	protocol_set_text(reply, "version", KUBECTL_RENUMBER_VERSION);
 	protocol_set_text(reply, "hostname", names.nodename);
 	json_object_set_new(reply, "uid", json_integer((json_int_t)geteuid()));
+	if (agent->root[0])
+		protocol_set_text(reply, "root", agent->root);
 	protocol_set_text(reply, "machine", names.machine);
 	protocol_set_text(reply, "kernel", names.release);
 	if (file_read(boot_path, 4096, &boot_id, &ignored) == 0) {

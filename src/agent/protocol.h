@@ -26,7 +26,7 @@
  * Operations, request => answer:
  *
  * info {} => {protocol, version, hostname, uid, machine, kernel, bootId, bootTime, now,
- *	manifests: bool (the folder /etc/kubernetes/manifests exists)}
+ *	manifests: bool (the folder /etc/kubernetes/manifests exists), root? (tests only)}
  * list-files {path, recursive?: bool} => {files: [{path, type: file|folder|link|other, size, mode,
  *	uid, gid, mtime, target?}]}; names that begin with a dot are listed too; not-found when
  *	the folder is not there

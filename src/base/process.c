@@ -49,6 +49,7 @@ static int process_spawn(pid_t *ret_pid, const char *const argv[],
 	char *const *environment = options && options->environment ? options->environment : environ;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	short flags = POSIX_SPAWN_SETSIGDEF;
 	sigset_t defaults;
 	int result;
 
@@ -58,7 +59,9 @@ static int process_spawn(pid_t *ret_pid, const char *const argv[],
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
 	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	if (options && options->own_group)
+		flags |= POSIX_SPAWN_SETPGROUP; /* the attribute's group 0: one of its own */
+	posix_spawnattr_setflags(&attributes, flags);
 	posix_spawn_file_actions_adddup2(&actions, pipes->in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, pipes->out[1], STDOUT_FILENO);
 	if (!options || !options->inherit_errors)

@@ -21,6 +21,7 @@ struct process {
 struct process_options {
 	char *const *environment; /* NULL: ours */
 	bool inherit_errors;	  /* stderr goes to our stderr (ssh asking for a passphrase) */
+	bool own_group;		  /* ^C at the terminal reaches us but not the child */
 };
 
 /* Looks argv[0] up in PATH. ERROR_NOT_FOUND when there is no such program. */
