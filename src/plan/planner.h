@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PLAN_PLANNER_H
+#define PLAN_PLANNER_H
+
+#include "net/map.h"
+#include "plan/repair.h"
+
+/*
+ * What the files of this folder share while a plan is made: the facts, the target, and the plan as
+ * far as it has come. Each function adds the steps of its part.
+ */
+struct planner {
+	const struct cluster *cluster;
+	const struct plan_request *request;
+	struct plan *plan;
+	const char *to; /* canonical text of the new range */
+	struct net_cidr to_cidr;
+	char *first;			   /* owned: address of default/kubernetes in it */
+	char *dns;			   /* owned: of kube-dns */
+	struct cluster_texts former;	   /* old ranges */
+	struct net_map map;		   /* old address → new address of Services that move */
+	struct cluster_texts old_first;	   /* owned list: old addresses of default/kubernetes in use */
+	struct net_address *claimed;	   /* owned: addresses given out to aliases so far */
+	size_t claimed_count;
+	size_t claimed_capacity;
+};
+
+/* True for an address of the new range. */
+bool planner_is_new(const struct planner *p, const char *address);
+
+/* Refuses what must not be tried at all. */
+must_check int planner_check(const struct planner *p, struct error *err);
+
+/* tourniquet */
+void planner_tourniquet(struct planner *p);
+/* certificates, configuration, ranges */
+void planner_certificates(struct planner *p);
+void planner_configuration(struct planner *p);
+void planner_ranges(struct planner *p);
+/* services */
+must_check int planner_services(struct planner *p, struct error *err);
+/* defaults */
+void planner_defaults(struct planner *p);
+/* nodes, workloads, drain */
+void planner_nodes(struct planner *p);
+void planner_workloads(struct planner *p);
+/* finalize: undoes the aids that the steps so far have put up */
+void planner_finalize(struct planner *p);
+
+/* Adds the step that keeps `old` (and meanwhile `new_`, may be NULL) answering for `service`
+ * (NULL: default/kubernetes that is gone). Gives the alias' name, for the caller to free. */
+char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *namespace_,
+			const char *name, const struct cluster_service *service, const char *old,
+			const char *new_);
+
+/* "Kind/namespace/name"; the caller frees. */
+char *planner_subject(const char *kind, const char *namespace_, const char *name);
+
+/* ServiceCIDR API version "v1" or "v1beta1", NULL where it is not served. */
+const char *planner_cidr_api(const struct planner *p);
+
+#endif

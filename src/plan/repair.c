@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/repair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "plan/planner.h"
+#include "text/json.h"
+
+bool planner_is_new(const struct planner *p, const char *address)
+{
+	return address && cluster_range_contains(p->to, address);
+}
+
+char *planner_subject(const char *kind, const char *namespace_, const char *name)
+{
+	return namespace_ ? alloc_format("%s/%s/%s", kind, namespace_, name)
+			  : alloc_format("%s/%s", kind, name);
+}
+
+const char *planner_cidr_api(const struct planner *p)
+{
+	const char *slash = p->cluster->service_cidr_api ? strchr(p->cluster->service_cidr_api, '/') : NULL;
+
+	return slash ? slash + 1 : NULL;
+}
+
+static int planner_target(struct planner *p, struct error *err)
+{
+	const char *range = p->request->to;
+	struct net_cidr_list list;
+
+	if (!range && !cluster_agreed_range(p->cluster, &range))
+		return error_set(err, ERROR_REFUSED,
+				 "the API servers' flags do not agree on a Service range (or none could be "
+				 "read); say which one is meant with --to CIDR");
+	if (net_cidr_list_parse_sloppy(slice_of(range), &list, err) < 0)
+		return error_wrap(err, "target range '%s'", range);
+	if (list.count != 1)
+		return error_set(err, ERROR_REFUSED,
+				 "dual-stack clusters ('%s') cannot be repaired by this version; 'doctor' and "
+				 "'certs' work on them",
+				 range);
+	p->to_cidr = list.item[0];
+	p->plan->to = alloc_text(net_cidr_text(p->to_cidr).text);
+	p->to = p->plan->to;
+	p->first = alloc_text(net_address_text(net_cidr_nth(p->to_cidr, 1)).text);
+	p->dns = alloc_text(net_address_text(net_cidr_nth(p->to_cidr, 10)).text);
+	p->former = cluster_former_ranges(p->cluster, p->to);
+	return 0;
+}
+
+static void planner_old_first_add(struct planner *p, const char *address)
+{
+	if (!address || planner_is_new(p, address) || cluster_texts_contain(&p->old_first, address))
+		return;
+	p->old_first.items[p->old_first.count++] = address;
+}
+
+/* Every address outside of the new range at which somebody may still look for the API server. */
+static void planner_find_old_first(struct planner *p)
+{
+	const struct cluster_service *kubernetes =
+		cluster_find_service(p->cluster, "default", "kubernetes");
+	const struct cluster_dead_address *dead;
+	size_t count = cluster_dead_addresses(p->cluster, &dead);
+
+	p->old_first.items = alloc_array(count + 2, sizeof(char *));
+	if (kubernetes && kubernetes->cluster_ips.count)
+		planner_old_first_add(p, kubernetes->cluster_ips.items[0]);
+	for (size_t i = 0; i < count; i++)
+		if (dead[i].role == CLUSTER_DEAD_KUBERNETES)
+			planner_old_first_add(p, dead[i].address);
+}
+
+static void planner_header(struct planner *p)
+{
+	struct plan *plan = p->plan;
+
+	plan->mode = PLAN_REPAIR;
+	plan->run = alloc_text(p->request->run);
+	plan->created_at = alloc_text(p->request->created_at);
+	plan->server = alloc_text(p->cluster->server);
+	plan->cluster_uid = alloc_text(p->cluster->uid);
+	plan->regime = alloc_text(cluster_regime_name(p->cluster->regime));
+	plan->from = json_array();
+	plan->map = json_array();
+	plan->notes = json_array();
+	plan->digest = plan_digest(p->cluster);
+	for (size_t i = 0; i < p->former.count; i++)
+		json_array_append_new(plan->from, json_string(p->former.items[i]));
+}
+
+static int planner_build(struct planner *p, struct error *err)
+{
+	if (planner_target(p, err) < 0)
+		return -1;
+	planner_header(p);
+	if (planner_check(p, err) < 0)
+		return -1;
+	planner_find_old_first(p);
+	planner_tourniquet(p);
+	planner_certificates(p);
+	planner_configuration(p);
+	planner_ranges(p);
+	if (planner_services(p, err) < 0)
+		return -1;
+	planner_defaults(p);
+	planner_nodes(p);
+	planner_workloads(p);
+	planner_finalize(p);
+	return 0;
+}
+
+int plan_repair(const struct cluster *cluster, const struct plan_request *request, struct plan *ret,
+		struct error *err)
+{
+	auto_plan struct plan plan = {0};
+	struct planner p = {.cluster = cluster, .request = request, .plan = &plan};
+	int result = planner_build(&p, err);
+
+	free(p.first);
+	free(p.dns);
+	free(p.old_first.items);
+	free(p.claimed);
+	net_map_release(&p.map);
+	if (result < 0)
+		return -1;
+	*ret = plan;
+	plan = (struct plan){0};
+	return 0;
+}
+
+static void digest_flags(const struct cluster *c, json_t *digest)
+{
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_node *node = &c->nodes[i];
+		auto_free char *name = NULL;
+		auto_free char *value = NULL;
+
+		if (!node->control_plane)
+			continue;
+		name = alloc_format("flags of %s", node->name);
+		value = alloc_format("%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
+				     node->host.api_server.pod_range ? node->host.api_server.pod_range : "?",
+				     node->host.api_server.pod_feature_gates
+					     ? node->host.api_server.pod_feature_gates
+					     : "");
+		json_object_set_new(digest, name, json_string(value));
+	}
+}
+
+static void digest_ranges(const struct cluster *c, json_t *digest)
+{
+	for (size_t i = 0; i < c->service_cidr_count; i++) {
+		const struct cluster_service_cidr *cidr = &c->service_cidrs[i];
+		auto_free char *name = alloc_format("ServiceCIDR '%s'", cidr->name);
+
+		/* what a run of ours made is no change of the cluster under it */
+		if (!cidr->run)
+			json_object_set_new(digest, name,
+					    json_string(cidr->cidrs.count ? cidr->cidrs.items[0] : ""));
+	}
+}
+
+json_t *plan_digest(const struct cluster *c)
+{
+	const struct cluster_service *kubernetes = cluster_find_service(c, "default", "kubernetes");
+	const char *subnet = c->kubeadm_service_subnet;
+	json_t *digest = json_object();
+
+	json_object_set_new(digest, "API server version", json_string(c->git_version ? c->git_version : ""));
+	json_object_set_new(digest, "ServiceCIDR API",
+			    json_string(c->service_cidr_api ? c->service_cidr_api : ""));
+	json_object_set_new(digest, "address of default/kubernetes",
+			    json_string(kubernetes && kubernetes->cluster_ips.count
+						? kubernetes->cluster_ips.items[0]
+						: ""));
+	json_object_set_new(digest, "serviceSubnet of kubeadm-config", json_string(subnet ? subnet : ""));
+	digest_flags(c, digest);
+	digest_ranges(c, digest);
+	return digest;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PLAN_REPAIR_H
+#define PLAN_REPAIR_H
+
+#include "model/cluster.h"
+#include "plan/plan.h"
+
+struct plan_request {
+	const char *to;	 /* canonical range wanted, NULL: what all servers' flags agree on */
+	const char *run; /* id of the run */
+	const char *created_at;
+	const char *restart; /* "all", "needed" or "none" */
+	bool nodes_reached;  /* false: steps on nodes cannot be carried out */
+};
+
+/*
+ * The steps that are missing until the cluster is whole on one range, from whatever point somebody
+ * had reached. Pure: the same cluster and request give the same plan. ERROR_REFUSED with the reason
+ * when the cluster cannot be repaired this way or the target is unclear (then --to is needed).
+ */
+must_check int plan_repair(const struct cluster *cluster, const struct plan_request *request,
+			   struct plan *ret, struct error *err);
+
+/* What a plan rests on, from what the API shows alone (so that it can be compared in milliseconds):
+ * regime, flags, kubeadm-config, ServiceCIDRs, the first address. A new reference. */
+json_t *plan_digest(const struct cluster *cluster);
+
+#endif

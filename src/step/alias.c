@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alias: a second Service that keeps an old address answering.
+ *
+ * Parameters: namespace, name (of the alias), of (the Service it stands in for), mechanism
+ *   clusterip  its clusterIP is the old address
+ *   bridge     type LoadBalancer of a class that nobody serves, the old address in its status
+ *   status     type ClusterIP, the old address in its status (servers up to 1.28 allow that)
+ * addresses (array: what shall answer), clusterIP (optional: explicit address for the alias),
+ * endpoints (optional array "ip:port": slices that we write, for Services without selector),
+ * template (optional object: spec parts of a Service that exists no more).
+ *
+ * Endpoints come before an address is claimed: an alias that claims an address without having
+ * endpoints makes proxies reject it although the real Service would answer.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "model/cluster.h"
+#include "step/kinds.h"
+#include "step/service.h"
+
+#define ALIAS_CLASS "kubectl-renumber.io/nobody"
+#define ALIAS_MANAGER "kubectl-renumber"
+
+static void alias_describe(const struct plan_step *step, struct buffer *out)
+{
+	auto_free char *addresses = NULL;
+	const json_t *list = json_object_get(step->parameters, "addresses");
+	const json_t *address;
+	size_t i;
+
+	buffer_text(out, "keep ");
+	json_array_foreach(list, i, address)
+		buffer_format(out, "%s%s", i ? " and " : "", json_string_value(address));
+	buffer_format(out, " answering by %s (%s)", step->subject,
+		      step_optional_text(step, "mechanism"));
+}
+
+static bool alias_by_status(const struct plan_step *step)
+{
+	const char *mechanism = step_optional_text(step, "mechanism");
+
+	return mechanism && strcmp(mechanism, "clusterip") != 0;
+}
+
+static bool alias_claims(const json_t *service, const json_t *addresses)
+{
+	const json_t *ingress = json_path(service, "status.loadBalancer.ingress");
+	const json_t *address;
+	size_t i;
+
+	if (json_array_size(ingress) != json_array_size(addresses))
+		return false;
+	json_array_foreach(addresses, i, address) {
+		if (!json_equal(json_object_get(json_array_get(ingress, i), "ip"), address))
+			return false;
+	}
+	return true;
+}
+
+static int alias_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		       struct error *err)
+{
+	const json_t *addresses = json_object_get(step->parameters, "addresses");
+	auto_json json_t *service = NULL;
+	struct kube_target target;
+
+	if (step_service_target(step, &target, err) < 0)
+		return -1;
+	*ret_done = false;
+	if (kube_client_get(context->kube, &target, &service, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		return 0;
+	}
+	*ret_done = alias_by_status(step) ? alias_claims(service, addresses)
+					  : step_service_holds(service, addresses);
+	return 0;
+}
+
+/* The parts of the original that make the alias lead to the same endpoints. No labels and no
+ * annotations: monitors, DNS controllers and GitOps pruning go by those. */
+static json_t *alias_spec(const struct plan_step *step, const json_t *original)
+{
+	static const char *const copied[] = {"selector", "sessionAffinity", "sessionAffinityConfig",
+					     "publishNotReadyAddresses"};
+	const char *mechanism = step_optional_text(step, "mechanism");
+	json_t *spec = json_object();
+	json_t *ports = json_deep_copy(json_object_get(original, "ports"));
+	json_t *port;
+	size_t i;
+
+	for (size_t k = 0; k < sizeof(copied) / sizeof(copied[0]); k++) {
+		json_t *value = json_object_get(original, copied[k]);
+
+		if (value)
+			json_object_set(spec, copied[k], value);
+	}
+	json_array_foreach(ports, i, port)
+		json_object_del(port, "nodePort");
+	json_object_set_new(spec, "ports", ports);
+	if (strcmp(mechanism, "bridge") == 0) {
+		json_object_set_new(spec, "type", json_string("LoadBalancer"));
+		json_object_set_new(spec, "loadBalancerClass", json_string(ALIAS_CLASS));
+		json_object_set_new(spec, "allocateLoadBalancerNodePorts", json_false());
+	}
+	return spec;
+}
+
+static json_t *alias_object(const struct step_context *context, const struct plan_step *step,
+			    const json_t *original, bool with_address)
+{
+	json_t *spec = alias_spec(step, original);
+	const json_t *address = json_object_get(step->parameters, "clusterIP");
+
+	if (!alias_by_status(step))
+		address = json_array_get(json_object_get(step->parameters, "addresses"), 0);
+	if (address && with_address)
+		json_object_set(spec, "clusterIP", (json_t *)(uintptr_t)address);
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}, s:{s:s}}, s:o}", "apiVersion", "v1", "kind",
+			 "Service", "metadata", "name", step_optional_text(step, "name"), "namespace",
+			 step_optional_text(step, "namespace"), "labels", CLUSTER_RUN_LABEL,
+			 context->plan->run, "annotations", "kubectl-renumber/comment",
+			 "keeps an old Service address answering while the Service CIDR is changed; "
+			 "'kubectl renumber finalize' removes it",
+			 "spec", spec);
+}
+
+/* What the alias stands in for: the live Service, or what the plan remembers of it. */
+static int alias_original(struct step_context *context, const struct plan_step *step, json_t **ret,
+			  struct error *err)
+{
+	const json_t *template_ = json_object_get(step->parameters, "template");
+	auto_json json_t *service = NULL;
+	struct kube_target target;
+
+	if (template_) {
+		*ret = json_deep_copy(template_);
+		return 0;
+	}
+	if (step_service_target(step, &target, err) < 0 ||
+	    step_text(step, "of", &target.name, err) < 0 ||
+	    kube_client_get(context->kube, &target, &service, err) < 0)
+		return -1;
+	*ret = json_incref(json_object_get(service, "spec"));
+	return 0;
+}
+
+/* Ours from this run, or somebody else's? */
+static int alias_owned(struct step_context *context, const struct kube_target *target,
+		       struct error *err)
+{
+	auto_json json_t *service = NULL;
+
+	if (kube_client_get(context->kube, target, &service, err) < 0)
+		return -1;
+	if (json_path_is(service, "metadata.labels.kubectl-renumber/run", context->plan->run))
+		return 0;
+	return error_set(err, ERROR_REFUSED,
+			 "Service '%s/%s' exists and is not of this run; delete it or finish the run "
+			 "that made it",
+			 target->space, target->name);
+}
+
+static int alias_create(struct step_context *context, const struct plan_step *step,
+			const json_t *original, struct error *err)
+{
+	auto_json json_t *object = alias_object(context, step, original, /* with_address= */ true);
+	auto_kube_reply struct kube_reply reply = {0};
+	const struct kube_write_options options = {.reply = &reply};
+	struct kube_target target;
+
+	if (step_service_target(step, &target, err) < 0)
+		return -1;
+	if (kube_client_create(context->kube, &target, object, &options, NULL, err) == 0)
+		return 0;
+	if (err->kind == ERROR_CONFLICT || (err->kind == ERROR_NETWORK && reply.sent)) {
+		error_release(err);
+		return alias_owned(context, &target, err);
+	}
+	/* The explicit address is a wish for aliases by status: a server that still allocates from
+	 * another range must not keep the old address dead. */
+	if (err->kind == ERROR_API && alias_by_status(step) &&
+	    json_object_get(step->parameters, "clusterIP")) {
+		auto_json json_t *plain = alias_object(context, step, original, /* with_address= */ false);
+
+		log_debug("%s; trying without an explicit address", error_text(err));
+		error_release(err);
+		return kube_client_create(context->kube, &target, plain, NULL, NULL, err);
+	}
+	return -1;
+}
+
+/* {"addresses":["10.1.15.121"]} for each "ip:port"; all have the same port. */
+static json_t *alias_endpoints(const json_t *list, int64_t *ret_port)
+{
+	json_t *endpoints = json_array();
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		const char *text = json_string_value(entry);
+		const char *colon = strrchr(text, ':');
+		uint64_t port = 0;
+
+		if (!colon || !slice_to_u64(slice_of(colon + 1), 65535, &port))
+			continue;
+		*ret_port = (int64_t)port;
+		json_array_append_new(endpoints,
+				      json_pack("{s:[s%], s:{s:b}}", "addresses", text,
+						(size_t)(colon - text), "conditions", "ready", 1));
+	}
+	return endpoints;
+}
+
+static json_t *alias_slice(const struct step_context *context, const struct plan_step *step,
+			   const json_t *original, const char *version)
+{
+	const char *name = step_optional_text(step, "name");
+	auto_free char *slice_name = alloc_format("%.60s-1", name);
+	auto_free char *api = alloc_format("discovery.k8s.io/%s", version);
+	json_t *first = json_array_get(json_object_get(original, "ports"), 0);
+	const char *port_name = json_path_text(first, "name");
+	int64_t port = 0;
+	json_t *endpoints = alias_endpoints(json_object_get(step->parameters, "endpoints"), &port);
+
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s, s:s}}, s:s, s:o, s:[{s:s, s:I, s:s}]}",
+			 "apiVersion", api, "kind", "EndpointSlice", "metadata", "name", slice_name,
+			 "namespace", step_optional_text(step, "namespace"), "labels",
+			 "kubernetes.io/service-name", name, "endpointslice.kubernetes.io/managed-by",
+			 ALIAS_MANAGER, CLUSTER_RUN_LABEL, context->plan->run, "addressType",
+			 strchr(json_string_value(json_array_get(
+					json_object_get(step->parameters, "addresses"), 0)), ':')
+				 ? "IPv6" : "IPv4",
+			 "endpoints", endpoints, "ports", "name", port_name ? port_name : "", "port",
+			 (json_int_t)port, "protocol", "TCP");
+}
+
+static int alias_create_slice(struct step_context *context, const struct plan_step *step,
+			      const json_t *original, struct error *err)
+{
+	auto_free char *version = NULL;
+	auto_json json_t *slice = NULL;
+	struct kube_target target = {.group = "discovery.k8s.io", .plural = "endpointslices"};
+
+	if (step_slice_version(context, &version, err) < 0)
+		return -1;
+	target.version = version;
+	target.space = step_optional_text(step, "namespace");
+	slice = alias_slice(context, step, original, version);
+	if (kube_client_create(context->kube, &target, slice, NULL, NULL, err) == 0)
+		return 0;
+	if (err->kind != ERROR_CONFLICT)
+		return -1;
+	error_release(err);
+	return 0;
+}
+
+static int alias_has_endpoints(struct step_context *context, const struct plan_step *step,
+			       bool *ret_done, struct error *err)
+{
+	auto_json json_t *slices = NULL;
+	const char *namespace_ = step_optional_text(step, "namespace");
+
+	context->say(context, "waiting for the endpoints of %s", step->subject);
+	if (step_slices(context, namespace_, step_optional_text(step, "name"), &slices, err) < 0)
+		return -1;
+	*ret_done = step_slices_ready(slices) > 0;
+	return 0;
+}
+
+#define ALIAS_ENDPOINTS_MS 30000
+
+/* A Service without a ready endpoint has none behind its alias either: nothing to wait for. */
+static int alias_await_endpoints(struct step_context *context, const struct plan_step *step,
+				 struct error *err)
+{
+	auto_json json_t *slices = NULL;
+
+	if (step_slices(context, step_optional_text(step, "namespace"), step_optional_text(step, "of"),
+			&slices, err) < 0)
+		return -1;
+	if (step_slices_ready(slices) == 0)
+		return 0;
+	return step_wait(context, step, alias_has_endpoints, 100, ALIAS_ENDPOINTS_MS,
+			 "the alias has no endpoints", err);
+}
+
+static int alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	const json_t *addresses = json_object_get(step->parameters, "addresses");
+	auto_json json_t *ingress = json_array();
+	auto_json json_t *patch = NULL;
+	const struct kube_write_options options = {.repeatable = true};
+	struct kube_target target;
+	const json_t *address;
+	size_t i;
+
+	if (step_service_target(step, &target, err) < 0)
+		return -1;
+	target.subresource = "status";
+	json_array_foreach(addresses, i, address)
+		json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
+	patch = json_pack("{s:{s:{s:O}}}", "status", "loadBalancer", "ingress", ingress);
+	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL, err);
+}
+
+static int alias_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	const json_t *endpoints = json_object_get(step->parameters, "endpoints");
+	auto_json json_t *original = NULL;
+
+	if (alias_original(context, step, &original, err) < 0)
+		return -1;
+	if (alias_create(context, step, original, err) < 0)
+		return -1;
+	if (endpoints && alias_create_slice(context, step, original, err) < 0)
+		return -1;
+	if (!endpoints && json_object_get(original, "selector") &&
+	    alias_await_endpoints(context, step, err) < 0)
+		return -1;
+	return alias_by_status(step) ? alias_claim(context, step, err) : 0;
+}
+
+const struct step_kind step_alias = {
+	.name = "alias",
+	.describe = alias_describe,
+	.check = alias_check,
+	.apply = alias_apply,
+};
+
+/* ---- alias-trim: after the flip the alias answers for the old address only ---- */
+
+static void trim_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "leave only the old address to %s", step->subject);
+}
+
+static int trim_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	return alias_claim(context, step, err);
+}
+
+const struct step_kind step_alias_trim = {
+	.name = "alias-trim",
+	.describe = trim_describe,
+	.check = alias_check,
+	.apply = trim_apply,
+};
+
+/* ---- alias-delete ---- */
+
+static void delete_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "remove %s", step->subject);
+}
+
+static int delete_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			struct error *err)
+{
+	auto_json json_t *service = NULL;
+	struct kube_target target;
+
+	if (step_service_target(step, &target, err) < 0)
+		return -1;
+	*ret_done = false;
+	if (kube_client_get(context->kube, &target, &service, err) == 0)
+		return 0;
+	if (err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	*ret_done = true;
+	return 0;
+}
+
+/* Slices that we wrote have no owner and would outlive the Service. */
+static int delete_slices(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	const char *namespace_ = step_optional_text(step, "namespace");
+	auto_free char *version = NULL;
+	auto_json json_t *slices = NULL;
+	const json_t *slice;
+	size_t i;
+
+	if (step_slice_version(context, &version, err) < 0 ||
+	    step_slices(context, namespace_, step_optional_text(step, "name"), &slices, err) < 0)
+		return -1;
+	json_array_foreach(slices, i, slice) {
+		const struct kube_target target = {.group = "discovery.k8s.io",
+						   .version = version,
+						   .plural = "endpointslices",
+						   .space = namespace_,
+						   .name = json_path_text(slice, "metadata.name")};
+
+		if (!json_path_is(slice, "metadata.labels.kubectl-renumber/run", context->plan->run))
+			continue;
+		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
+			if (err->kind != ERROR_NOT_FOUND)
+				return -1;
+			error_release(err);
+		}
+	}
+	return 0;
+}
+
+static int delete_apply(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	struct kube_target target;
+
+	if (step_service_target(step, &target, err) < 0 || alias_owned(context, &target, err) < 0 ||
+	    delete_slices(context, step, err) < 0)
+		return -1;
+	return kube_client_delete(context->kube, &target, NULL, err);
+}
+
+const struct step_kind step_alias_delete = {
+	.name = "alias-delete",
+	.describe = delete_describe,
+	.check = delete_check,
+	.apply = delete_apply,
+};

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * certificate: an API server's certificate on one control plane names every address that clients
+ * will dial. Parameters: node, names ("apiserver", as pki/op.h takes it), add, remove (arrays of SANs),
+ * address, version, domain, keep (optional: names already there that make the step done).
+ *
+ * certificate-served: the servers at `servers` (array of {node, address, port}) show `add` and not
+ * `remove` in their handshakes. They read the files themselves: at once by inotify, or within the
+ * minute that old ones poll by (dynamic_serving_content.go).
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kube/tls.h"
+#include "pki/audit.h"
+#include "step/kinds.h"
+#include "step/texts.h"
+
+static void certificate_describe(const struct plan_step *step, struct buffer *out)
+{
+	auto_step_texts struct step_texts add = step_texts_of(step, "add");
+	auto_step_texts struct step_texts remove = step_texts_of(step, "remove");
+
+	buffer_format(out, "issue %s", step->subject);
+	for (size_t i = 0; i < add.count; i++)
+		buffer_format(out, " +%s", add.items[i]);
+	for (size_t i = 0; i < remove.count; i++)
+		buffer_format(out, " -%s", remove.items[i]);
+}
+
+static bool certificate_has(const struct pki_cert *cert, const char *name)
+{
+	return pki_texts_have(&cert->addresses, name) || pki_texts_have(&cert->dns_names, name);
+}
+
+static bool certificate_fits(const struct plan_step *step, const struct pki_cert *cert)
+{
+	auto_step_texts struct step_texts add = step_texts_of(step, "add");
+	auto_step_texts struct step_texts remove = step_texts_of(step, "remove");
+
+	for (size_t i = 0; i < add.count; i++)
+		if (!certificate_has(cert, add.items[i]))
+			return false;
+	for (size_t i = 0; i < remove.count; i++)
+		if (certificate_has(cert, remove.items[i]))
+			return false;
+	return true;
+}
+
+static int certificate_check(struct step_context *context, const struct plan_step *step,
+			     bool *ret_done, struct error *err)
+{
+	auto_json json_t *request = json_pack("{s:s}", "op", "certs-audit");
+	auto_json json_t *reply = NULL;
+	auto_pki_audit struct pki_audit audit = {0};
+	const struct pki_record *record;
+	const char *node;
+
+	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0 ||
+	    node_call(context->pool, node, request, &reply, err) < 0 ||
+	    pki_audit_from_json(reply, &audit, err) < 0)
+		return -1;
+	record = pki_audit_find(&audit, "apiserver");
+	*ret_done = record && record->has_cert && record->key_matches &&
+		    certificate_fits(step, &record->cert);
+	return 0;
+}
+
+static int certificate_apply(struct step_context *context, const struct plan_step *step,
+			     struct error *err)
+{
+	static const char *const passed[] = {"names", "add", "remove", "node", "address",
+					     "dnsDomain", "version"};
+	auto_json json_t *request = json_pack("{s:s, s:s, s:s}", "op", "certs-issue", "run",
+					      context->plan->run, "algorithm", "");
+	auto_json json_t *reply = NULL;
+	const char *node;
+
+	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+		json_t *value = json_object_get(step->parameters, passed[i]);
+
+		if (value)
+			json_object_set(request, passed[i], value);
+	}
+	return node_call(context->pool, node, request, &reply, err);
+}
+
+const struct step_kind step_certificate = {
+	.name = "certificate",
+	.describe = certificate_describe,
+	.check = certificate_check,
+	.apply = certificate_apply,
+};
+
+static void served_describe(const struct plan_step *step, struct buffer *out)
+{
+	size_t count = json_array_size(json_object_get(step->parameters, "servers"));
+
+	buffer_format(out, "see %zu API server%s show the new certificate%s", count,
+		      count == 1 ? "" : "s", count == 1 ? "" : "s");
+}
+
+#define SERVED_HANDSHAKE_MS 3000
+
+static int served_one(const struct plan_step *step, const json_t *server, bool *ret_fits,
+		      struct error *err)
+{
+	auto_kube_tls_chain struct kube_tls_chain chain = {0};
+	auto_pki_audit struct pki_audit audit = {0};
+	const char *address = json_path_text(server, "address");
+	int64_t port = json_path_int(server, "port", 6443);
+	struct slice leaf;
+
+	if (kube_tls_fetch(address, (uint16_t)port, NULL, SERVED_HANDSHAKE_MS, &chain, err) < 0)
+		return -1;
+	leaf = (struct slice){(const char *)chain.items[0].ptr, chain.items[0].len};
+	if (pki_audit_served(&leaf, 1, (struct slice){0}, NULL, &audit, err) < 0)
+		return -1;
+	*ret_fits = audit.count && audit.records[0].has_cert &&
+		    certificate_fits(step, &audit.records[0].cert);
+	return 0;
+}
+
+static int served_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			struct error *err)
+{
+	const json_t *server;
+	size_t i;
+
+	*ret_done = false;
+	json_array_foreach(json_object_get(step->parameters, "servers"), i, server) {
+		bool fits = false;
+
+		if (served_one(step, server, &fits, err) < 0)
+			return -1;
+		if (!fits) {
+			context->say(context, "%s still shows its old certificate (a minute at most)",
+				     json_path_text(server, "node"));
+			return 0;
+		}
+	}
+	*ret_done = true;
+	return 0;
+}
+
+#define SERVED_MS 150000
+
+static int served_apply(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	return step_wait(context, step, served_check, 500, SERVED_MS,
+			 "an API server does not show its new certificate; restart it", err);
+}
+
+const struct step_kind step_certificate_served = {
+	.name = "certificate-served",
+	.describe = served_describe,
+	.check = served_check,
+	.apply = served_apply,
+};

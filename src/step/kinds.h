@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STEP_KINDS_H
+#define STEP_KINDS_H
+
+#include "step/step.h"
+
+/* One for each kind; step/table.c has them in a table. */
+extern const struct step_kind step_alias;
+extern const struct step_kind step_alias_trim;
+extern const struct step_kind step_alias_delete;
+extern const struct step_kind step_flip;
+extern const struct step_kind step_proxies;
+extern const struct step_kind step_kubernetes_service;
+extern const struct step_kind step_service_cidr;
+extern const struct step_kind step_service_cidr_default;
+extern const struct step_kind step_service_cidr_delete;
+extern const struct step_kind step_certificate;
+extern const struct step_kind step_certificate_served;
+extern const struct step_kind step_kubeadm_config;
+extern const struct step_kind step_manifest_flags;
+extern const struct step_kind step_stray_manifest;
+extern const struct step_kind step_kubelet_config;
+extern const struct step_kind step_kubelet_dns;
+extern const struct step_kind step_services_endpoint;
+extern const struct step_kind step_restart;
+extern const struct step_kind step_drain;
+extern const struct step_kind step_forget;
+
+#endif

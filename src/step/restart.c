@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * restart: the Pods of one owner are replaced, as `kubectl rollout restart` does it, because their
+ * containers hold addresses from the moment that they were started.
+ * Parameters: namespace, kind (DaemonSet, Deployment, StatefulSet, or ReplicaSet, whose owner is
+ * restarted), name, at (RFC 3339; the value of the annotation, so that doing it twice is once).
+ *
+ * The controller's own update strategy decides the pace; unavailable Pods are replaced first.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "step/kinds.h"
+
+#define RESTART_ANNOTATION "kubectl.kubernetes.io/restartedAt"
+
+static void restart_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "restart the Pods of %s", step->subject);
+}
+
+static const char *restart_plural(const char *kind)
+{
+	static const char *const kinds[][2] = {{"DaemonSet", "daemonsets"},
+					       {"Deployment", "deployments"},
+					       {"StatefulSet", "statefulsets"},
+					       {"ReplicaSet", "replicasets"}};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kind, kinds[i][0]) == 0)
+			return kinds[i][1];
+	return NULL;
+}
+
+/* The workload itself; *ret_object is NULL when it is gone. A ReplicaSet leads to its Deployment. */
+static int restart_find(struct step_context *context, const struct plan_step *step,
+			struct kube_target *target, json_t **ret_object, struct error *err)
+{
+	const char *kind;
+	const char *owner;
+
+	*target = (struct kube_target){.group = "apps", .version = "v1"};
+	if (step_text(step, "namespace", &target->space, err) < 0 ||
+	    step_text(step, "name", &target->name, err) < 0 || step_text(step, "kind", &kind, err) < 0)
+		return -1;
+	target->plural = restart_plural(kind);
+	if (!target->plural)
+		return error_set(err, ERROR_PARSE, "step %s: a %s cannot be restarted", step->id, kind);
+	if (kube_client_get(context->kube, target, ret_object, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		*ret_object = NULL;
+		return 0;
+	}
+	owner = json_path_text(*ret_object, "metadata.ownerReferences.0.name");
+	if (strcmp(kind, "ReplicaSet") == 0 && owner &&
+	    json_path_is(*ret_object, "metadata.ownerReferences.0.kind", "Deployment")) {
+		json_t *replica_set = *ret_object;
+		json_t *deployment = NULL;
+		int result;
+
+		target->plural = "deployments";
+		target->name = owner;
+		result = kube_client_get(context->kube, target, &deployment, err);
+		/* borrowed from the step again: the name of the object that stays */
+		target->name = NULL;
+		json_decref(replica_set);
+		*ret_object = deployment;
+		if (result < 0)
+			return -1;
+		target->name = json_path_text(deployment, "metadata.name");
+	}
+	return 0;
+}
+
+static const char *restart_stamp(const json_t *object)
+{
+	const json_t *annotations = json_path(object, "spec.template.metadata.annotations");
+
+	return json_string_value(json_object_get(annotations, RESTART_ANNOTATION));
+}
+
+static bool restart_rolled_out(const json_t *object, bool daemon_set)
+{
+	int64_t generation = json_path_int(object, "metadata.generation", 0);
+	int64_t observed = json_path_int(object, "status.observedGeneration", 0);
+	int64_t wanted;
+	int64_t updated;
+	int64_t ready;
+	int64_t total;
+
+	if (observed < generation)
+		return false;
+	if (daemon_set) {
+		wanted = json_path_int(object, "status.desiredNumberScheduled", 0);
+		updated = json_path_int(object, "status.updatedNumberScheduled", 0);
+		ready = json_path_int(object, "status.numberAvailable", 0);
+		return updated >= wanted && ready >= wanted;
+	}
+	wanted = json_path_int(object, "spec.replicas", 1);
+	updated = json_path_int(object, "status.updatedReplicas", 0);
+	ready = json_path_int(object, "status.readyReplicas", 0);
+	total = json_path_int(object, "status.replicas", 0);
+	return updated >= wanted && ready >= wanted && total <= updated;
+}
+
+static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			 struct error *err)
+{
+	auto_json json_t *object = NULL;
+	struct kube_target target;
+	const char *at;
+	const char *stamp;
+
+	if (step_text(step, "at", &at, err) < 0 ||
+	    restart_find(context, step, &target, &object, err) < 0)
+		return -1;
+	if (!object) {
+		*ret_done = true;
+		return 0;
+	}
+	stamp = restart_stamp(object);
+	*ret_done = stamp && strcmp(stamp, at) >= 0 &&
+		    restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0);
+	return 0;
+}
+
+/* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. */
+static int restart_delete_pods(struct step_context *context, const struct plan_step *step,
+			       const struct kube_target *owner, struct error *err)
+{
+	const struct kube_target all = {.version = "v1", .plural = "pods", .space = owner->space};
+	const char *at = step_optional_text(step, "at");
+	auto_json json_t *pods = NULL;
+	const json_t *pod;
+	size_t i;
+
+	if (kube_client_list(context->kube, &all, NULL, &pods, NULL, err) < 0)
+		return -1;
+	json_array_foreach(pods, i, pod) {
+		struct kube_target target = all;
+		const char *created = json_path_text(pod, "metadata.creationTimestamp");
+
+		if (!json_path_is(pod, "metadata.ownerReferences.0.name", owner->name) || !created ||
+		    strcmp(created, at) >= 0)
+			continue;
+		target.name = json_path_text(pod, "metadata.name");
+		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
+			if (err->kind != ERROR_NOT_FOUND)
+				return -1;
+			error_release(err);
+		}
+		if (step_pause(context, 3000, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+#define RESTART_MS (15 * 60 * 1000)
+
+static int restart_apply(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	const struct kube_write_options options = {.repeatable = true};
+	auto_json json_t *object = NULL;
+	auto_json json_t *patch = NULL;
+	struct kube_target target;
+	const char *at;
+	const char *stamp;
+
+	if (step_text(step, "at", &at, err) < 0 ||
+	    restart_find(context, step, &target, &object, err) < 0)
+		return -1;
+	if (!object)
+		return 0;
+	stamp = restart_stamp(object);
+	if (!stamp || strcmp(stamp, at) < 0) {
+		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata", "annotations",
+				  RESTART_ANNOTATION, at);
+		if (kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
+				      err) < 0)
+			return -1;
+	}
+	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") &&
+	    restart_delete_pods(context, step, &target, err) < 0)
+		return -1;
+	context->say(context, "waiting until the Pods of %s are new and ready", step->subject);
+	return step_wait(context, step, restart_check, 1000, RESTART_MS,
+			 "its Pods are not all replaced and ready; look with 'kubectl get pods'", err);
+}
+
+const struct step_kind step_restart = {
+	.name = "restart",
+	.describe = restart_describe,
+	.check = restart_check,
+	.apply = restart_apply,
+};

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * service-cidr: a ServiceCIDR object that is there and Ready.
+ * Parameters: api ("v1" or "v1beta1"), name, cidrs (array).
+ *
+ * service-cidr-delete: it is gone, or Terminating because addresses of it are still in use (the
+ * controller takes it away with the last of them).
+ */
+#include "base/log.h"
+#include "model/cluster.h"
+#include "step/kinds.h"
+#include "step/service_cidr.h"
+
+int step_service_cidr_target(const struct plan_step *step, const char *member,
+			     struct kube_target *ret, struct error *err)
+{
+	struct kube_target target = {.group = "networking.k8s.io", .plural = "servicecidrs"};
+
+	if (step_text(step, "api", &target.version, err) < 0 ||
+	    step_text(step, member, &target.name, err) < 0)
+		return -1;
+	*ret = target;
+	return 0;
+}
+
+bool step_service_cidr_ready(const json_t *object)
+{
+	const json_t *condition;
+	size_t i;
+
+	if (json_path_text(object, "metadata.deletionTimestamp"))
+		return false;
+	json_array_foreach(json_path(object, "status.conditions"), i, condition) {
+		if (json_path_is(condition, "type", "Ready"))
+			return json_path_is(condition, "status", "True");
+	}
+	/* Without a condition the allocator uses it, too, but its controller has not seen it yet. */
+	return false;
+}
+
+static void cidr_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "create %s for %s", step->subject,
+		      json_string_value(json_array_get(json_object_get(step->parameters, "cidrs"), 0)));
+}
+
+static int cidr_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	auto_json json_t *object = NULL;
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "name", &target, err) < 0)
+		return -1;
+	*ret_done = false;
+	if (kube_client_get(context->kube, &target, &object, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		return 0;
+	}
+	if (!json_equal(json_path(object, "spec.cidrs"), json_object_get(step->parameters, "cidrs")))
+		return error_set(err, ERROR_REFUSED, "%s exists with other ranges; delete or rename it",
+				 step->subject);
+	*ret_done = step_service_cidr_ready(object);
+	return 0;
+}
+
+int step_service_cidr_create(struct step_context *context, const struct kube_target *target,
+			     const json_t *cidrs, struct error *err)
+{
+	auto_json json_t *object = json_pack(
+		"{s:s+, s:s, s:{s:s, s:{s:s}}, s:{s:O}}", "apiVersion", "networking.k8s.io/",
+		target->version, "kind", "ServiceCIDR", "metadata", "name", target->name, "labels",
+		CLUSTER_RUN_LABEL, context->plan->run, "spec", "cidrs", cidrs);
+
+	if (kube_client_create(context->kube, target, object, NULL, NULL, err) == 0)
+		return 0;
+	if (err->kind != ERROR_CONFLICT)
+		return -1;
+	error_release(err);
+	return 0;
+}
+
+#define CIDR_READY_MS 60000
+
+static int cidr_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "name", &target, err) < 0 ||
+	    step_service_cidr_create(context, &target, json_object_get(step->parameters, "cidrs"),
+				     err) < 0)
+		return -1;
+	context->say(context, "waiting until the controller-manager has made %s Ready", step->subject);
+	return step_wait(context, step, cidr_check, 500, CIDR_READY_MS,
+			 "the ServiceCIDR is not Ready; is a kube-controller-manager running", err);
+}
+
+const struct step_kind step_service_cidr = {
+	.name = "service-cidr",
+	.describe = cidr_describe,
+	.check = cidr_check,
+	.apply = cidr_apply,
+};
+
+static void delete_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "delete %s", step->subject);
+}
+
+static int delete_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			struct error *err)
+{
+	auto_json json_t *object = NULL;
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "name", &target, err) < 0)
+		return -1;
+	*ret_done = false;
+	if (kube_client_get(context->kube, &target, &object, err) == 0) {
+		*ret_done = json_path_text(object, "metadata.deletionTimestamp") != NULL &&
+			    !step_optional_text(step, "wait");
+		return 0;
+	}
+	if (err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	*ret_done = true;
+	return 0;
+}
+
+#define CIDR_GONE_MS 120000
+
+static int delete_apply(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "name", &target, err) < 0)
+		return -1;
+	if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+	}
+	context->say(context, "waiting until %s is let go (its controller takes 10 s or more)",
+		     step->subject);
+	return step_wait(context, step, delete_check, 1000, CIDR_GONE_MS, "it is still there", err);
+}
+
+const struct step_kind step_service_cidr_delete = {
+	.name = "service-cidr-delete",
+	.describe = delete_describe,
+	.check = delete_check,
+	.apply = delete_apply,
+};

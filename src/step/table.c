@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "step/kinds.h"
+
+static const struct step_kind *const step_table[] = {
+	&step_alias,
+	&step_alias_trim,
+	&step_alias_delete,
+	&step_flip,
+	&step_proxies,
+	&step_kubernetes_service,
+	&step_service_cidr,
+	&step_service_cidr_default,
+	&step_service_cidr_delete,
+	&step_certificate,
+	&step_certificate_served,
+	&step_kubeadm_config,
+	&step_manifest_flags,
+	&step_stray_manifest,
+	&step_kubelet_config,
+	&step_kubelet_dns,
+	&step_services_endpoint,
+	&step_restart,
+	&step_drain,
+	&step_forget,
+};
+
+const struct step_kind *step_kind_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(step_table) / sizeof(step_table[0]); i++)
+		if (strcmp(step_table[i]->name, name) == 0)
+			return step_table[i];
+	return NULL;
+}
