@@ -9,17 +9,38 @@ cluster_boot() {
 	"$LIB/../install-deps"
 	"$LIB/../binaries" "$VERSION" >/dev/null
 	start=$SECONDS
-	trap 'trap - EXIT; say "removing what there is of $NAME; logs: $(boot_logs)"; cluster_remove' EXIT
+	boot_names "$@"
+	limits_locked boot_claim
+	trap 'boot_undo' EXIT
 	trap 'exit 130' INT TERM HUP
-	boot_folders "$@"
+	# A process group of its own: it can be ended as a whole, and at once.
+	set -m
+	boot_steps &
+	BOOT_JOB=$!
+	set +m
+	echo "$BOOT_JOB" >"$DIR/boot"
+	wait "$BOOT_JOB"
+	rm "$DIR/boot"
+	trap - EXIT INT TERM HUP
+	say "$NAME ($VERSION: $NODES) is up after $((SECONDS - start)) s"
+}
+
+boot_steps() {
+	boot_folders
 	network_create
 	access_create
 	boot_nodes
 	balancer_start
 	boot_control_plane
 	boot_wait
-	trap - EXIT INT TERM HUP
-	say "$NAME ($VERSION: $NODES) is up after $((SECONDS - start)) s"
+}
+
+boot_undo() {
+	trap - EXIT
+	trap '' INT TERM HUP
+	[ -z "${BOOT_JOB:-}" ] || kill -KILL -- "-$BOOT_JOB" 2>/dev/null || :
+	say "removing what there is of $NAME; logs: $(boot_logs)"
+	cluster_remove
 }
 
 # The logs of a boot that failed are worth more than an empty folder.
@@ -34,8 +55,8 @@ boot_logs() {
 	echo "$kept"
 }
 
-boot_folders() {
-	local i node folder
+boot_names() {
+	local i
 
 	for ((i = 1; i <= $1; i++)); do
 		CONTROL_PLANES+="${CONTROL_PLANES:+ }${3}cp$i"
@@ -44,7 +65,11 @@ boot_folders() {
 		WORKERS+="${WORKERS:+ }${3}worker$i"
 	done
 	NODES=$CONTROL_PLANES${WORKERS:+ $WORKERS}
-	limits_locked boot_claim
+}
+
+boot_folders() {
+	local folder node
+
 	mkdir -p "$DIR"/{bin,log,run,nodes}
 	for folder in $("$LIB/../binaries" "$VERSION" 2>/dev/null); do
 		cp -al "$folder/." "$BIN" 2>/dev/null || cp -a "$folder/." "$BIN"

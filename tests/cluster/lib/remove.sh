@@ -8,9 +8,21 @@ cluster_namespaces() {
 	ip netns list | awk '{ print $1 }' | grep -E "^kr-$NAME(\.|\$)" | sort -r || :
 }
 
+# A boot whose own process was killed may still be going on.
+cluster_stop_boot() {
+	local job
+
+	[ -s "$DIR/boot" ] || return 0
+	job=$(<"$DIR/boot")
+	if tr '\0' ' ' 2>/dev/null <"/proc/$job/cmdline" | grep -q "/up $NAME "; then
+		kill -KILL -- "-$job" 2>/dev/null || :
+	fi
+}
+
 cluster_remove() {
 	local ns pids try
 
+	cluster_stop_boot
 	for ns in $(cluster_namespaces); do
 		for try in {1..100}; do
 			pids=$(ip netns pids "$ns" 2>/dev/null)

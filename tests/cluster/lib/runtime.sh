@@ -139,7 +139,7 @@ runtime_prepare() {
 	local recipe
 
 	SNAPSHOTTER=$(runtime_snapshotter "$DIR")
-	recipe=$(cat "$LIB/runtime.sh" "$LIB/image.sh" "$LIB/../node/pause.c" <(cd "$BIN" && stat -c '%n %s %Y' -- *) | sha256sum)
+	recipe=$(cat "$LIB/runtime.sh" "$LIB/image.sh" "$LIB/../node/pause.c" <(cd "$BIN" && stat -c '%n %s %Y' -- * | LC_ALL=C sort) | sha256sum)
 	RUNTIME_TEMPLATE=images-${VERSION%-dual-write}-$SNAPSHOTTER-${recipe:0:12}
 	cache_item "$RUNTIME_TEMPLATE" runtime_template_build
 	# Those that nobody has asked for since a day are of other recipes.
