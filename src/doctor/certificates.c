@@ -74,13 +74,13 @@ static void names(const struct patient *p, struct finding_list *list)
 		missing(p, list, "KR302", p->first,
 			"the address that default/kubernetes gets in the range of the flags");
 	for (size_t i = 0; i < c->dead_count; i++) {
-		if (c->dead[i].role == CLUSTER_DEAD_KUBERNETES)
+		if (doctor_is_dialled(&c->dead[i]))
 			missing(p, list, "KR303", c->dead[i].address,
 				"an old address that is still dialled: an alias alone will not "
 				"help");
 	}
 	for (size_t i = 0; i < c->aliased_count; i++) {
-		if (c->aliased[i].role == CLUSTER_DEAD_KUBERNETES)
+		if (doctor_is_dialled(&c->aliased[i]))
 			missing(p, list, "KR303", c->aliased[i].address,
 				"an old address that is still dialled through its alias");
 	}

@@ -102,24 +102,35 @@ static void not_tenth(const struct patient *p, struct finding_list *list)
 	finding_evidence(f, "Service/kube-system/kube-dns: clusterIP %s", p->dns_address);
 }
 
-static void old_nameserver(struct finding_list *list, const struct cluster_dead_address *d,
-			   const char *dns)
+/* Users of the address may only have it in their environment: resolv.conf decides here. */
+static void old_nameserver(const struct cluster *c, const struct cluster_dead_address *d,
+			   const char *dns, struct finding_list *list)
 {
 	auto_free char *subject = alloc_format("nameserver/%s", d->address);
 	struct finding *f = NULL;
 
-	for (size_t i = 0; i < d->users.count; i++) {
-		/* "node:path" is a file, told above */
-		if (strchr(d->users.items[i], ':'))
-			continue;
-		if (!f)
-			f = finding_add(list, "KR404", d->alias ? FINDING_WARNING : FINDING_ERROR,
-					subject);
-		finding_evidence(f, "Pod/%s asks %s", d->users.items[i], d->address);
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_host *h = &c->nodes[i].host;
+
+		for (size_t k = 0; k < h->container_count; k++) {
+			const struct cluster_pod *pod =
+				cluster_find_pod_uid(c, h->containers[k].pod_uid);
+
+			if (!pod ||
+			    !cluster_texts_contain(&h->containers[k].nameservers, d->address))
+				continue;
+			if (!f)
+				f = finding_add(list, "KR404",
+						d->alias ? FINDING_WARNING : FINDING_ERROR,
+						subject);
+			finding_evidence(f, "Pod/%s/%s asks %s", pod->namespace_, pod->name,
+					 d->address);
+		}
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu running Pods ask DNS at %s, %s", f->evidence_count, d->address,
+	finding_message(f, "%zu running containers ask DNS at %s, %s", f->evidence_count,
+			d->address,
 			d->alias ? "which an alias keeps alive" : "where nobody answers");
 	finding_remedy(f, "%s; resolv.conf is made with the Pod: it must be created anew to ask %s",
 		       d->alias ? "restart their workloads when you like" : DOCTOR_REPAIR,
@@ -132,11 +143,11 @@ static void nameservers(const struct patient *p, struct finding_list *list)
 
 	for (size_t i = 0; i < c->dead_count; i++) {
 		if (c->dead[i].role == CLUSTER_DEAD_DNS)
-			old_nameserver(list, &c->dead[i], p->dns_address);
+			old_nameserver(c, &c->dead[i], p->dns_address, list);
 	}
 	for (size_t i = 0; i < c->aliased_count; i++) {
 		if (c->aliased[i].role == CLUSTER_DEAD_DNS)
-			old_nameserver(list, &c->aliased[i], p->dns_address);
+			old_nameserver(c, &c->aliased[i], p->dns_address, list);
 	}
 }
 

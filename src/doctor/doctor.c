@@ -32,7 +32,7 @@ static struct patient patient_of(const struct cluster *c)
 		p.dns_address = p.dns->cluster_ips.items[0];
 	p.address_broken = !p.address;
 	for (size_t i = 0; i < c->dead_count; i++)
-		p.address_broken |= c->dead[i].role == CLUSTER_DEAD_KUBERNETES;
+		p.address_broken |= doctor_is_dialled(&c->dead[i]);
 	return p;
 }
 
@@ -71,4 +71,13 @@ char *doctor_workload(const struct cluster_pod *pod)
 		return alloc_format("Deployment/%s/%.*s", pod->namespace_,
 				    (int)(dash - pod->owner_name), pod->owner_name);
 	return alloc_format("%s/%s/%s", pod->owner_kind, pod->namespace_, pod->owner_name);
+}
+
+bool doctor_is_dialled(const struct cluster_dead_address *address)
+{
+	for (size_t i = 0; i < address->users.count; i++) {
+		if (!slice_starts(slice_of(address->users.items[i]), "ConfigMap/"))
+			return address->role == CLUSTER_DEAD_KUBERNETES;
+	}
+	return false;
 }

@@ -48,4 +48,7 @@ bool doctor_has_address(const struct cluster_service *service);
  * "Pod/namespace/name"; the caller frees. */
 char *doctor_workload(const struct cluster_pod *pod);
 
+/* True for an old API server address that something running dials: not only a ConfigMap names it. */
+bool doctor_is_dialled(const struct cluster_dead_address *address);
+
 #endif

@@ -57,7 +57,7 @@ static void next_certificate(const struct patient *p, struct finding_list *list)
 		const struct cluster_dead_address *d =
 			i < c->dead_count ? &c->dead[i] : &c->aliased[i - c->dead_count];
 
-		if (d->role == CLUSTER_DEAD_KUBERNETES && !kubeadm_names(c, d->address))
+		if (doctor_is_dialled(d) && !kubeadm_names(c, d->address))
 			buffer_format(&lacking, "%s%s (still dialled)", lacking.len ? ", " : "",
 				      d->address);
 	}

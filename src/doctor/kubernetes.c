@@ -72,7 +72,7 @@ static void recreated(const struct patient *p, struct finding_list *list)
 	for (size_t i = 0; p->address && i < c->dead_count; i++) {
 		struct finding *f;
 
-		if (c->dead[i].role != CLUSTER_DEAD_KUBERNETES)
+		if (!doctor_is_dialled(&c->dead[i]))
 			continue;
 		f = finding_add(list, "KR203", FINDING_ERROR, "Service/default/kubernetes");
 		finding_message(f,

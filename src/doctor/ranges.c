@@ -187,6 +187,27 @@ static void two_ranges(const struct patient *p, struct finding_list *list)
 	finding_remedy(f, DOCTOR_REPAIR);
 }
 
+/* Also one that is being deleted: its IPAddress objects keep the addresses from being given twice. */
+static bool in_some_cidr(const struct cluster *c, const char *address)
+{
+	for (size_t i = 0; i < c->service_cidr_count; i++) {
+		const struct cluster_texts *cidrs = &c->service_cidrs[i].cidrs;
+
+		for (size_t k = 0; k < cidrs->count; k++) {
+			if (cluster_range_contains(cidrs->items[k], address))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_outside(const struct patient *p, const char *address)
+{
+	if (p->has_cidrs)
+		return p->cluster->service_cidr_count && !in_some_cidr(p->cluster, address);
+	return p->range && !cluster_range_contains(p->range, address);
+}
+
 /* Whom the allocator does not know: nobody keeps a second Service from getting the same address. */
 static void outside_every(const struct patient *p, struct finding_list *list)
 {
@@ -195,21 +216,19 @@ static void outside_every(const struct patient *p, struct finding_list *list)
 
 	for (size_t i = 0; i < c->service_count; i++) {
 		const struct cluster_service *s = &c->services[i];
-		const char *address = doctor_has_address(s) ? s->cluster_ips.items[0] : NULL;
 
-		if (!address || (p->has_cidrs && cluster_find_cover(c, address)) ||
-		    (p->has_cidrs && !c->service_cidr_count) ||
-		    (!p->has_cidrs && (!p->range || cluster_range_contains(p->range, address))))
+		if (!doctor_has_address(s) || !is_outside(p, s->cluster_ips.items[0]))
 			continue;
 		if (!f)
 			f = finding_add(list, "KR106", FINDING_ERROR, "Services outside");
-		finding_evidence(f, "Service/%s/%s: %s", s->namespace_, s->name, address);
+		finding_evidence(f, "Service/%s/%s: %s", s->namespace_, s->name,
+				 s->cluster_ips.items[0]);
 	}
 	if (!f)
 		return;
 	finding_message(f, "%zu Services have addresses outside of every range that %s",
 			f->evidence_count,
-			p->has_cidrs ? "a ready ServiceCIDR serves" : "the API servers serve");
+			p->has_cidrs ? "a ServiceCIDR serves" : "the API servers serve");
 	finding_remedy(f, DOCTOR_REPAIR);
 }
 

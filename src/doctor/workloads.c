@@ -327,8 +327,6 @@ static void kept_alive(const struct patient *p, struct finding_list *list)
 		auto_free char *subject = alloc_format("address/%s", d->address);
 		struct finding *f;
 
-		if (d->role == CLUSTER_DEAD_DNS)
-			continue; /* KR404 */
 		f = finding_add(list, "KR506", FINDING_WARNING, subject);
 		finding_message(f,
 				"%zu containers and files still use the old address %s, which "
@@ -403,6 +401,17 @@ static void no_environment(const struct patient *p, struct finding_list *list)
 		       p->kubernetes ? "default/kubernetes is there again" : DOCTOR_REPAIR);
 }
 
+/* Each try has an event of its own, with another sandbox in its text. */
+static bool is_repeated(const struct cluster *c, size_t at)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (strcmp(c->events[i].object, c->events[at].object) == 0 &&
+		    strcmp(c->events[i].reason, c->events[at].reason) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Pods that kubelet could not give a network to, or take it from, in the last minutes. */
 static void sandboxes(const struct patient *p, struct finding_list *list)
 {
@@ -415,7 +424,7 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 
 		if ((strcmp(e->reason, "FailedCreatePodSandBox") != 0 &&
 		     strcmp(e->reason, "FailedKillPod") != 0) ||
-		    e->last_s + RECENT_S < c->observed_s)
+		    e->last_s + RECENT_S < c->observed_s || is_repeated(c, i))
 			continue;
 		if (!f)
 			f = finding_add(list, "KR510", FINDING_ERROR, "Pod sandboxes");
@@ -425,8 +434,8 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 		return;
 	finding_message(
 		f,
-		"Pods cannot be created or deleted: %zu recent events say that their network "
-		"could not be set up or torn down",
+		"Pods cannot be created or deleted: the network of %zu of them could not be "
+		"set up or torn down lately",
 		f->evidence_count);
 	finding_remedy(f, DOCTOR_REPAIR);
 }

@@ -205,6 +205,8 @@ static void want_files(json_t *paths, const json_t *reply)
 
 /* ---- rounds ---- */
 
+static const char *const audit_fields[] = {"root", "at", "records"};
+
 static void take_first(json_t *host, const struct node_call *calls)
 {
 	const json_t *processes = calls[CALL_PROCESSES].reply;
@@ -217,7 +219,8 @@ static void take_first(json_t *host, const struct node_call *calls)
 	if (calls[CALL_FACTS].reply)
 		json_object_set_new(host, "routes", keep_routes(calls[CALL_FACTS].reply));
 	if (json_path(calls[CALL_AUDIT].reply, "records"))
-		json_object_set(host, "audit", calls[CALL_AUDIT].reply);
+		json_object_set_new(host, "audit",
+				    observe_trim(calls[CALL_AUDIT].reply, audit_fields, 3));
 	if (calls[CALL_KUBELET].reply)
 		keep_kubelet(host, calls[CALL_KUBELET].reply);
 	json_object_set_new(host, "manifests", json_array());

@@ -12,9 +12,10 @@
  * tests/data/doctor/CASE/expected: the regime, then "error CODE SUBJECT" and "warning CODE SUBJECT"
  * of each finding, in order. The observation is either observation.json, or the one of another case
  * with edits.json: {"base": "CASE", "edits": [["set", PATH, VALUE], ["remove", PATH],
- * ["append", PATH, VALUE], ["replace-text", FROM, TO]]}. A path has slashes; a step into a list is
- * an index or the metadata.name, name or path of an element. "replace-text" changes every string of
- * the document.
+ * ["append", PATH, VALUE], ["replace-text", FROM, TO], ["replace-in", PATH, FROM, TO]]}. A path has
+ * slashes ("~1" is one within a step); a step into a list is an index or the metadata.name, name,
+ * role or path of an element. "replace-text" changes every string of the document, "replace-in"
+ * those below a path.
  */
 static json_t *step_into(json_t *at, const char *step, size_t *ret_index)
 {
@@ -28,7 +29,8 @@ static json_t *step_into(json_t *at, const char *step, size_t *ret_index)
 
 		*ret_index = i;
 		if (strcmp(step, index) == 0 || json_path_is(item, "metadata.name", step) ||
-		    json_path_is(item, "name", step) || json_path_is(item, "role", step))
+		    json_path_is(item, "name", step) || json_path_is(item, "role", step) ||
+		    json_path_is(item, "path", step))
 			return item;
 	}
 	return NULL;
