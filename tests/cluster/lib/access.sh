@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # The operator's way in: a real sshd on every node, a key and a configuration
-# made for this cluster.
+# made for this cluster. Users: root, and operator, who may sudo.
 
 access_create() {
 	mkdir -p "$DIR/ssh"
@@ -30,15 +30,16 @@ access_add() {
 
 # access_start NODE ADDRESS
 access_start() {
-	local node=$1 dir=$DIR/nodes/$1/root/.sshd
+	local node=$1 dir=$DIR/nodes/$1/lib/node-sshd
 
 	mkdir -p "$dir"
 	cp "$DIR/ssh/host_key" "$dir/host_key"
 	cp "$DIR/ssh/key.pub" "$dir/authorized_keys"
+	chmod 755 "$dir"
 	cat >"$dir/config" <<-CONFIG
 		ListenAddress $2:22
-		HostKey /root/.sshd/host_key
-		AuthorizedKeysFile /root/.sshd/authorized_keys
+		HostKey /var/lib/node-sshd/host_key
+		AuthorizedKeysFile /var/lib/node-sshd/authorized_keys
 		PidFile none
 		UsePAM no
 		StrictModes no
@@ -48,5 +49,5 @@ access_start() {
 		MaxStartups 100
 		Subsystem sftp internal-sftp
 	CONFIG
-	node_spawn "$node" sshd /usr/sbin/sshd -D -e -f /root/.sshd/config
+	node_spawn "$node" sshd /usr/sbin/sshd -D -e -f /var/lib/node-sshd/config
 }

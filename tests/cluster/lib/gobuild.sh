@@ -3,18 +3,26 @@
 # Commands built from Go modules: a module of our own requires the module that
 # has them, and is tidied, so that versions are those which that module chose.
 
-# The Go of this machine where it is new enough, otherwise Go's own mechanism to
-# find one that is.
+# go_env VERSION: the Go of this machine where it is new enough, otherwise its own
+# way of getting one that is.
 go_env() {
 	local need=$1 have
 
-	have=$(go env GOVERSION) || die "Go is needed to build the binaries of the test clusters"
+	have=$(cd / && go env GOVERSION) || die "Go is needed to build the binaries of the test clusters"
 	have=${have#go}
 	have=${have%% *}
 	unset GOFLAGS
 	export CGO_ENABLED=0 GOFLAGS='-mod=mod -trimpath -buildvcs=false' GOWORK=off GO111MODULE=on
-	[ "$(printf '%s\n%s\n' "$need" "$have" | sort -V | head -n 1)" = "$need" ] ||
+	! go_older "$have" "$need" || {
+		! go_older "$have" 1.21 || die "Go $need or newer is needed to build what a test cluster runs, here is $have"
+		[[ $need == *.*.* ]] || need+=.0
 		export GOTOOLCHAIN=go$need
+	}
+}
+
+# go_older VERSION THAN
+go_older() {
+	[ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
 # go_module_file MODULE VERSION: path of that version's go.mod

@@ -23,6 +23,8 @@ node_folder() {
 	echo 'operator:x:2000:2000::/tmp:/bin/bash' >>"$dir/etc/passwd"
 	printf '%s:*:19000:0:99999:7:::\n' root operator sshd >"$dir/etc/shadow"
 	chmod 600 "$dir/etc/shadow"
+	printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' root operator >"$dir/etc/sudoers"
+	chmod 440 "$dir/etc/sudoers"
 }
 
 node_cgroup() {
