@@ -294,13 +294,22 @@ static int kube_client_unauthorized(struct kube_client *kube, struct error *err)
 		      "cluster's";
 	} else if (!credential->token.len && !config->username) {
 		return error_set(err, ERROR_API,
-				 "%s has no credential and %s lets nobody in without "
+				 "%s has no credential and %s does not let it in without "
 				 "one",
 				 who, kube_transport_server(kube->transport));
 	}
 	return error_set(err, ERROR_API,
 			 "%s is not let in by %s: %s is wrong or has expired, log in again", who,
 			 kube_transport_server(kube->transport), how);
+}
+
+/* A server that knows anonymous users answers 403 where another one says 401. */
+static bool kube_client_is_anonymous(const struct kube_client *kube)
+{
+	const struct kube_config *config = kube->config;
+
+	return !config->certificate.len && !config->token.len && !config->token_file &&
+	       !config->username && !config->exec;
 }
 
 static void kube_client_prepare(struct kube_client *kube, const struct kube_request *request,
@@ -337,7 +346,7 @@ int kube_client_send(struct kube_client *kube, const struct kube_request *reques
 	if (reply->status >= 200 && reply->status < 300)
 		return 0;
 	kube_reply_decode(reply);
-	if (reply->status == 401)
+	if (reply->status == 401 || (reply->status == 403 && kube_client_is_anonymous(kube)))
 		return kube_client_unauthorized(kube, err);
 	label = alloc_format("%s %s", try.attempt.method, request->path);
 	return kube_reply_error(reply, label, kube_transport_server(kube->transport), err);

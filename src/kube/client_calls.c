@@ -225,6 +225,14 @@ static void kube_client_hand_over(const struct kube_write_options *options,
 	*reply = (struct kube_reply){.body = reply->body};
 }
 
+/* Patches: where the storage does not compare the UID, validation finds that it cannot change. */
+static bool kube_client_other_uid(const struct kube_write_options *options,
+				  const struct kube_reply *reply)
+{
+	return options->uid && reply->status == 422 &&
+	       json_path_is(reply->details, "causes.0.field", "metadata.uid");
+}
+
 struct kube_client_write {
 	struct kube_client *kube;
 	const struct kube_write_options *options;
@@ -254,7 +262,8 @@ static int kube_client_write(const struct kube_client_write *write, json_t **ret
 	int result = kube_client_send(write->kube, &request, &reply, err);
 	json_t *object = NULL;
 
-	if (result < 0 && kube_client_test_failed(write, &reply))
+	if (result < 0 && (kube_client_test_failed(write, &reply) ||
+			   kube_client_other_uid(write->options, &reply)))
 		err->kind = ERROR_CONFLICT;
 	if (result == 0 && ret) {
 		object = kube_client_parse(&reply, "a write to", write->path, err);

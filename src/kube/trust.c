@@ -61,7 +61,7 @@ static int kube_trust_wrong_time(const struct kube_trust_failure *failure,
 int kube_trust_error(const struct kube_trust_failure *failure, struct error *err)
 {
 	auto_pki_cert struct pki_cert cert = {0};
-	const char *reason = failure->verify_result == X509_V_OK
+	const char *reason = failure->verify_result <= X509_V_ERR_UNSPECIFIED
 				     ? "it has another name"
 				     : X509_verify_cert_error_string(failure->verify_result);
 
@@ -71,6 +71,7 @@ int kube_trust_error(const struct kube_trust_failure *failure, struct error *err
 				 failure->name, reason);
 	switch (failure->verify_result) {
 	case X509_V_OK:
+	case X509_V_ERR_UNSPECIFIED:
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return kube_trust_wrong_name(failure, &cert, err);

@@ -13,7 +13,8 @@ struct kube_trust_failure {
 	const char *address; /* where it was met, to look at its certificate again */
 	uint16_t port;	     /* 0: it cannot be met directly (a proxy is between) */
 	const char *name;    /* that it should have */
-	long verify_result;  /* X509_V_ERR_…; X509_V_OK: only the name was wrong */
+	long verify_result;  /* X509_V_ERR_…; OK and UNSPECIFIED (libcurl 7 before
+			     * it looked): only the name was wrong */
 	bool own_ca;	     /* the kubeconfig brings a certificate authority */
 };
 

@@ -547,6 +547,29 @@ static void test_failed_test(void)
 	}
 }
 
+static void test_other_uid(void)
+{
+	static const struct fake_step step = {
+		"PATCH",
+		DNS "?fieldManager=kubectl-renumber",
+		NULL,
+		422,
+		NULL,
+		"{\"kind\":\"Status\",\"reason\":\"Invalid\",\"message\":\"bad\",\"details\":"
+		"{\"causes\":[{\"field\":\"metadata.uid\"}]}}",
+		0};
+	struct kube_write_options options = {.uid = "u"};
+	auto_json json_t *patch = json_object();
+	struct error err = {0};
+	struct world w;
+
+	TEST("a patch of an object with another UID is a conflict");
+	world_open(&w, &step, 1);
+	CHECK_ERROR(kube_client_patch(w.kube, &dns, KUBE_PATCH_MERGE, patch, &options, NULL, &err),
+		    &err, ERROR_CONFLICT, "422 Invalid");
+	world_close(&w);
+}
+
 /* --- connections ----------------------------------------------------------------------------- */
 
 static void test_pinned(void)
@@ -676,6 +699,7 @@ int main(void)
 	test_list_edges();
 	test_writes();
 	test_failed_test();
+	test_other_uid();
 	test_pinned();
 	test_at();
 	return test_done();
