@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/backup.h"
-#include "agent/certs.h"
+#include "agent/certificates.h"
 #include "agent/dial.h"
 #include "agent/dns.h"
 #include "agent/files.h"
@@ -39,12 +39,12 @@ static const struct {
 	{"sysfacts", host_sysfacts},
 	{"dial", dial_look},
 	{"dns", dns_look},
-	{"certs-audit", certs_audit},
-	{"certs-names", certs_names},
-	{"certs-issue", certs_issue},
-	{"certs-csr", certs_csr},
-	{"certs-import", certs_import},
-	{"certs-restore", certs_restore},
+	{"certs-audit", certificates_audit},
+	{"certs-names", certificates_names},
+	{"certs-issue", certificates_issue},
+	{"certs-csr", certificates_csr},
+	{"certs-import", certificates_import},
+	{"certs-restore", certificates_restore},
 };
 
 static agent_operation *serve_find(const char *op)
