@@ -7,6 +7,11 @@
 /* One for each file of this folder that is a command; cmd/table.c has their order. */
 extern const struct command command_doctor;
 extern const struct command command_certs;
+extern const struct command command_plan;
+extern const struct command command_apply;
+extern const struct command command_status;
+extern const struct command command_resume;
+extern const struct command command_finalize;
 extern const struct command command_verify;
 extern const struct command command_completion;
 extern const struct command command_version;

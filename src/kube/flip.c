@@ -8,7 +8,8 @@
 
 json_t *kube_flip_leave(const json_t *service, const char *external_name)
 {
-	json_t *spec = json_pack("{s:s, s:s}", "type", "ExternalName", "externalName", external_name);
+	json_t *spec =
+		json_pack("{s:s, s:s}", "type", "ExternalName", "externalName", external_name);
 	json_t *patch = json_pack("{s:o}", "spec", spec);
 	const json_t *annotations = json_path(service, "metadata.annotations");
 
@@ -31,8 +32,9 @@ json_t *kube_flip_return(const json_t *service, const json_t *addresses)
 	json_object_set(spec, "clusterIP", json_array_get(addresses, 0));
 	json_object_set_new(spec, "clusterIPs", json_deep_copy(addresses));
 	if (ranges)
-		json_object_set_new(patch, "metadata",
-				    json_pack("{s:{s:O}}", "annotations", FLIP_RANGES_ANNOTATION, ranges));
+		json_object_set_new(
+			patch, "metadata",
+			json_pack("{s:{s:O}}", "annotations", FLIP_RANGES_ANNOTATION, ranges));
 	return patch;
 }
 

@@ -94,8 +94,9 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 	auto_free char *subject = planner_subject("Service", namespace_, alias);
 	json_t *addresses = json_pack("[s]", old);
 	json_t *own = by_status ? alias_own_address(p) : NULL;
-	json_t *parameters = json_pack("{s:s, s:s, s:s, s:s, s:o}", "namespace", namespace_, "name", alias,
-				       "of", name, "mechanism", mechanism, "addresses", addresses);
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:s, s:s, s:o}", "namespace", namespace_, "name", alias, "of",
+			  name, "mechanism", mechanism, "addresses", addresses);
 	struct plan_step *step;
 
 	if (new_)
@@ -105,8 +106,9 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 	if (api) {
 		json_object_set_new(parameters, "endpoints", alias_api_endpoints(p->cluster));
 		json_object_set_new(parameters, "template",
-				    json_pack("{s:[{s:s, s:i, s:s, s:i}]}", "ports", "name", "https",
-					      "port", 443, "protocol", "TCP", "targetPort", 6443));
+				    json_pack("{s:[{s:s, s:i, s:s, s:i}]}", "ports", "name",
+					      "https", "port", 443, "protocol", "TCP", "targetPort",
+					      6443));
 	} else if (service && !service->has_selector) {
 		json_object_set_new(parameters, "copyEndpoints", json_true());
 	}
@@ -123,14 +125,14 @@ static void tourniquet_one(struct planner *p, const struct cluster_dead_address 
 	switch (dead->role) {
 	case CLUSTER_DEAD_KUBERNETES:
 		service = cluster_find_service(p->cluster, "default", "kubernetes");
-		alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "default", "kubernetes", service,
-					  dead->address, NULL);
+		alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "default", "kubernetes",
+					  service, dead->address, NULL);
 		return;
 	case CLUSTER_DEAD_DNS:
 		service = cluster_find_service(p->cluster, "kube-system", "kube-dns");
 		if (service) {
-			alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "kube-system", "kube-dns", service,
-						  dead->address, NULL);
+			alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "kube-system",
+						  "kube-dns", service, dead->address, NULL);
 			return;
 		}
 		break;
@@ -138,7 +140,8 @@ static void tourniquet_one(struct planner *p, const struct cluster_dead_address 
 		break;
 	}
 	plan_note(p->plan,
-		  "%zu container%s still dial %s, and nothing tells which Service that was; restarting them "
+		  "%zu container%s still dial %s, and nothing tells which Service that was; "
+		  "restarting them "
 		  "(stage workloads) helps",
 		  dead->user_count, dead->user_count == 1 ? "" : "s", dead->address);
 }

@@ -19,9 +19,10 @@ static int check_range(const struct planner *p, struct error *err)
 	if (kubernetes && kubernetes->cluster_ips.count &&
 	    net_address_read(slice_of(kubernetes->cluster_ips.items[0]), &address) &&
 	    address.family != p->to_cidr.base.family)
-		return error_set(err, ERROR_REFUSED,
-				 "range '%s' is of another address family than this cluster's Services (%s)",
-				 p->to, kubernetes->cluster_ips.items[0]);
+		return error_set(
+			err, ERROR_REFUSED,
+			"range '%s' is of another address family than this cluster's Services (%s)",
+			p->to, kubernetes->cluster_ips.items[0]);
 	return 0;
 }
 
@@ -38,8 +39,8 @@ static int check_overlap_text(const struct planner *p, const char *other, const 
 		if (list.item[i].bits == 0 || !net_cidr_overlaps(list.item[i], p->to_cidr))
 			continue;
 		return error_set(err, ERROR_REFUSED,
-				 "range '%s' overlaps with %s '%s' of %s; choose another one", p->to, what,
-				 other, whose);
+				 "range '%s' overlaps with %s '%s' of %s; choose another one",
+				 p->to, what, other, whose);
 	}
 	return 0;
 }
@@ -50,14 +51,17 @@ static int check_node_overlap(const struct planner *p, const struct cluster_node
 	struct net_address address;
 
 	for (size_t i = 0; i < node->pod_cidrs.count; i++)
-		if (check_overlap_text(p, node->pod_cidrs.items[i], "the Pod range", node->name, err) < 0)
+		if (check_overlap_text(p, node->pod_cidrs.items[i], "the Pod range", node->name,
+				       err) < 0)
 			return -1;
 	for (size_t i = 0; i < node->host.routes.count; i++)
-		if (check_overlap_text(p, node->host.routes.items[i], "the route", node->name, err) < 0)
+		if (check_overlap_text(p, node->host.routes.items[i], "the route", node->name,
+				       err) < 0)
 			return -1;
 	if (node->address && net_address_read(slice_of(node->address), &address) &&
 	    net_cidr_contains(p->to_cidr, address))
-		return error_set(err, ERROR_REFUSED, "range '%s' contains the address %s of node '%s'", p->to,
+		return error_set(err, ERROR_REFUSED,
+				 "range '%s' contains the address %s of node '%s'", p->to,
 				 node->address, node->name);
 	return 0;
 }
@@ -76,16 +80,20 @@ static int check_nodes(const struct planner *p, struct error *err)
 		control_planes++;
 		if (node->host.asked && !node->host.reachable)
 			return error_set(err, ERROR_REFUSED,
-					 "control plane '%s' cannot be reached (%s); every control plane is needed",
-					 node->name, node->host.problem ? node->host.problem : "no answer");
+					 "control plane '%s' cannot be reached (%s); every control "
+					 "plane is needed",
+					 node->name,
+					 node->host.problem ? node->host.problem : "no answer");
 	}
 	if (control_planes == 0)
-		return error_set(err, ERROR_REFUSED,
-				 "no node is a control plane: a managed cluster's Service range is its "
-				 "provider's; 'doctor' still works");
+		return error_set(
+			err, ERROR_REFUSED,
+			"no node is a control plane: a managed cluster's Service range is its "
+			"provider's; 'doctor' still works");
 	if (!p->request->nodes_reached)
 		return error_set(err, ERROR_REFUSED,
-				 "certificates and manifests are on the nodes, and nodes are not reached; use "
+				 "certificates and manifests are on the nodes, and nodes are not "
+				 "reached; use "
 				 "--nodes-via ssh or local");
 	return 0;
 }
@@ -95,12 +103,14 @@ static int check_first_address(const struct planner *p, struct error *err)
 {
 	const struct cluster_service *holder = cluster_find_holder(p->cluster, p->first);
 
-	if (!holder || (strcmp(holder->namespace_, "default") == 0 && strcmp(holder->name, "kubernetes") == 0))
+	if (!holder ||
+	    (strcmp(holder->namespace_, "default") == 0 && strcmp(holder->name, "kubernetes") == 0))
 		return 0;
-	return error_set(err, ERROR_REFUSED,
-			 "Service '%s/%s' has %s, which default/kubernetes needs; delete that Service or "
-			 "choose another range",
-			 holder->namespace_, holder->name, p->first);
+	return error_set(
+		err, ERROR_REFUSED,
+		"Service '%s/%s' has %s, which default/kubernetes needs; delete that Service or "
+		"choose another range",
+		holder->namespace_, holder->name, p->first);
 }
 
 static int check_dns_address(const struct planner *p, struct error *err)
@@ -109,10 +119,11 @@ static int check_dns_address(const struct planner *p, struct error *err)
 
 	if (!holder || strcmp(holder->namespace_, "kube-system") == 0)
 		return 0;
-	return error_set(err, ERROR_REFUSED,
-			 "Service '%s/%s' has %s, which cluster DNS needs; delete that Service or choose "
-			 "another range",
-			 holder->namespace_, holder->name, p->dns);
+	return error_set(
+		err, ERROR_REFUSED,
+		"Service '%s/%s' has %s, which cluster DNS needs; delete that Service or choose "
+		"another range",
+		holder->namespace_, holder->name, p->dns);
 }
 
 int planner_check(const struct planner *p, struct error *err)

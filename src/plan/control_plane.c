@@ -39,14 +39,17 @@ static void certificate_step(struct planner *p, enum plan_stage stage,
 			     const struct cluster_node *node, json_t *add, json_t *remove)
 {
 	auto_free char *subject = alloc_format("%s:/etc/kubernetes/pki/apiserver.crt", node->name);
-	json_t *parameters = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "node", node->name, "names",
-				       "apiserver", "version", p->cluster->git_version, "address",
-				       node->address ? node->address : "", "add", add, "remove", remove);
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "node", node->name, "names",
+			  "apiserver", "version", p->cluster->git_version, "address",
+			  node->address ? node->address : "", "add", add, "remove", remove);
 
 	if (p->cluster->kubeadm_dns_domain)
-		json_object_set_new(parameters, "dnsDomain", json_string(p->cluster->kubeadm_dns_domain));
+		json_object_set_new(parameters, "dnsDomain",
+				    json_string(p->cluster->kubeadm_dns_domain));
 	plan_step_why(plan_add(p->plan, stage, "certificate", subject, parameters),
-		      "a client that dials an address which the certificate does not name is refused by its "
+		      "a client that dials an address which the certificate does not name is "
+		      "refused by its "
 		      "own TLS library");
 }
 
@@ -59,13 +62,14 @@ static void certificate_served_step(struct planner *p, enum plan_stage stage, js
 		const struct cluster_node *node = &p->cluster->nodes[i];
 
 		if (node->control_plane && node->address)
-			json_array_append_new(servers, json_pack("{s:s, s:s, s:i}", "node", node->name,
-								 "address", node->address, "port",
-								 node->api_port ? (int)node->api_port : 6443));
+			json_array_append_new(
+				servers, json_pack("{s:s, s:s, s:i}", "node", node->name, "address",
+						   node->address, "port",
+						   node->api_port ? (int)node->api_port : 6443));
 	}
 	plan_step_why(plan_add(p->plan, stage, "certificate-served", "API servers",
-			       json_pack("{s:o, s:o, s:o}", "servers", servers, "add", add, "remove",
-					 remove)),
+			       json_pack("{s:o, s:o, s:o}", "servers", servers, "add", add,
+					 "remove", remove)),
 		      "a new file counts when the server shows it");
 }
 
@@ -80,14 +84,16 @@ void planner_certificates(struct planner *p)
 		if (!node->control_plane)
 			continue;
 		if (certificate_lacks(&node->host.api_server_certificate, names)) {
-			certificate_step(p, PLAN_STAGE_CERTIFICATES, node, json_incref(names), json_array());
+			certificate_step(p, PLAN_STAGE_CERTIFICATES, node, json_incref(names),
+					 json_array());
 			any = true;
 		} else if (certificate_lacks(&node->served, names)) {
 			any = true;
 		}
 	}
 	if (any)
-		certificate_served_step(p, PLAN_STAGE_CERTIFICATES, json_incref(names), json_array());
+		certificate_served_step(p, PLAN_STAGE_CERTIFICATES, json_incref(names),
+					json_array());
 }
 
 /* The old first addresses in certSANs, so that a certificate made by kubeadm meanwhile still names
@@ -105,11 +111,12 @@ void planner_configuration(struct planner *p)
 			json_array_append_new(add, json_string(p->old_first.items[i]));
 	if (cluster_range_equal(c->kubeadm_range, p->to) && json_array_size(add) == 0)
 		return;
-	parameters = json_pack("{s:s, s:s, s:s, s:O}", "namespace", "kube-system", "name", "kubeadm-config",
-			       "range", p->to, "add", add);
+	parameters = json_pack("{s:s, s:s, s:s, s:O}", "namespace", "kube-system", "name",
+			       "kubeadm-config", "range", p->to, "add", add);
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_CONFIGURATION, "kubeadm-config",
 			       "ConfigMap/kube-system/kubeadm-config", parameters),
-		      "the next kubeadm upgrade, join or init phase writes flags and certificates from it");
+		      "the next kubeadm upgrade, join or init phase writes flags and certificates "
+		      "from it");
 }
 
 /* Anything in the manifests folder that defines a program which another file of the right name
@@ -127,9 +134,10 @@ static void range_stray(struct planner *p, const struct cluster_node *node)
 		if (strcmp(m->path, right) == 0)
 			continue;
 		subject = alloc_format("%s:%s", node->name, m->path);
-		plan_step_why(plan_add(p->plan, PLAN_STAGE_RANGES, "stray-manifest", subject,
-				       json_pack("{s:s, s:s}", "node", node->name, "path", m->path)),
-			      "kubelet runs every file in the folder, so an old copy wins or competes");
+		plan_step_why(
+			plan_add(p->plan, PLAN_STAGE_RANGES, "stray-manifest", subject,
+				 json_pack("{s:s, s:s}", "node", node->name, "path", m->path)),
+			"kubelet runs every file in the folder, so an old copy wins or competes");
 	}
 }
 
@@ -147,31 +155,36 @@ static char *range_gates(const char *gates)
 }
 
 static void range_component(struct planner *p, const struct cluster_node *node,
-			    const struct cluster_component *component, const char *program, bool api)
+			    const struct cluster_component *component, const char *program,
+			    bool api)
 {
-	auto_free char *subject = alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
+	auto_free char *subject =
+		alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
 	auto_json json_t *flags = json_array();
 	json_t *parameters;
 	bool manifest_new = cluster_range_equal(component->manifest_range, p->to);
-	bool running_new = !component->running_range || cluster_range_equal(component->running_range, p->to);
+	bool running_new =
+		!component->running_range || cluster_range_equal(component->running_range, p->to);
 
 	if (!component->manifest_known || (!api && !component->manifest_range))
 		return;
 	if (!manifest_new || !running_new)
-		json_array_append_new(flags, json_pack("{s:s, s:s}", "name", RANGE_FLAG, "value", p->to));
+		json_array_append_new(flags,
+				      json_pack("{s:s, s:s}", "name", RANGE_FLAG, "value", p->to));
 	if (api && p->cluster->regime == CLUSTER_REGIME_DUAL_WRITE) {
 		auto_free char *gates = range_gates(component->manifest_feature_gates);
 
-		json_array_append_new(flags,
-				      json_pack("{s:s, s:s}", "name", "feature-gates", "value", gates));
+		json_array_append_new(
+			flags, json_pack("{s:s, s:s}", "name", "feature-gates", "value", gates));
 	}
 	if (json_array_size(flags) == 0)
 		return;
-	parameters = json_pack("{s:s, s:s, s:s, s:O}", "node", node->name, "path", strchr(subject, ':') + 1,
-			       "program", program, "flags", flags);
+	parameters = json_pack("{s:s, s:s, s:s, s:O}", "node", node->name, "path",
+			       strchr(subject, ':') + 1, "program", program, "flags", flags);
 	if (api) {
 		json_object_set_new(parameters, "address", json_string(node->address));
-		json_object_set_new(parameters, "port", json_integer(node->api_port ? node->api_port : 6443));
+		json_object_set_new(parameters, "port",
+				    json_integer(node->api_port ? node->api_port : 6443));
 	}
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_RANGES, "manifest-flags", subject, parameters),
 		      "every server must give out the same range");
@@ -188,14 +201,16 @@ void planner_ranges(struct planner *p)
 			continue;
 		range_stray(p, node);
 		range_component(p, node, &node->host.api_server, "kube-apiserver", true);
-		range_component(p, node, &node->host.controller_manager, "kube-controller-manager", false);
+		range_component(p, node, &node->host.controller_manager, "kube-controller-manager",
+				false);
 	}
 	if (api && !cluster_find_cover(p->cluster, p->first))
 		plan_step_why(plan_add(p->plan, PLAN_STAGE_RANGES, "service-cidr",
 				       "ServiceCIDR/" CLUSTER_NEW_CIDR_NAME,
 				       json_pack("{s:s, s:s, s:[s]}", "api", api, "name",
 						 CLUSTER_NEW_CIDR_NAME, "cidrs", p->to)),
-			      "addresses are given out from Ready ServiceCIDRs only, whatever the flags say");
+			      "addresses are given out from Ready ServiceCIDRs only, whatever the "
+			      "flags say");
 }
 
 void planner_defaults(struct planner *p)
@@ -204,19 +219,23 @@ void planner_defaults(struct planner *p)
 	const char *api = planner_cidr_api(p);
 	json_t *old;
 
-	if (!api || !current || !current->cidrs.count || cluster_range_equal(current->cidrs.items[0], p->to))
+	if (!api || !current || !current->cidrs.count ||
+	    cluster_range_equal(current->cidrs.items[0], p->to))
 		return;
 	old = json_array();
 	for (size_t i = 0; i < current->cidrs.count; i++)
 		json_array_append_new(old, json_string(current->cidrs.items[i]));
-	plan_step_why(plan_add(p->plan, PLAN_STAGE_DEFAULTS, "service-cidr-default", "ServiceCIDR/kubernetes",
-			       json_pack("{s:s, s:o, s:[s], s:s}", "api", api, "old", old, "new", p->to,
-					 "cover", CLUSTER_OLD_CIDR_NAME)),
-		      "API servers never change the default ServiceCIDR, they only make it when it is missing");
+	plan_step_why(plan_add(p->plan, PLAN_STAGE_DEFAULTS, "service-cidr-default",
+			       "ServiceCIDR/kubernetes",
+			       json_pack("{s:s, s:o, s:[s], s:s}", "api", api, "old", old, "new",
+					 p->to, "cover", CLUSTER_OLD_CIDR_NAME)),
+		      "API servers never change the default ServiceCIDR, they only make it when it "
+		      "is missing");
 	if (!cluster_find_cover(p->cluster, p->first))
 		plan_add(p->plan, PLAN_STAGE_DEFAULTS, "service-cidr-delete",
 			 "ServiceCIDR/" CLUSTER_NEW_CIDR_NAME,
-			 json_pack("{s:s, s:s, s:s}", "api", api, "name", CLUSTER_NEW_CIDR_NAME, "wait", "yes"));
+			 json_pack("{s:s, s:s, s:s}", "api", api, "name", CLUSTER_NEW_CIDR_NAME,
+				   "wait", "yes"));
 }
 
 /* ---- finalize ---- */
@@ -229,8 +248,9 @@ static void finalize_aliases(struct planner *p, size_t count)
 		if (strcmp(made->kind, "alias") != 0)
 			continue;
 		plan_add(p->plan, PLAN_STAGE_FINALIZE, "alias-delete", made->subject,
-			 json_pack("{s:s, s:s}", "namespace", json_path_text(made->parameters, "namespace"),
-				   "name", json_path_text(made->parameters, "name")));
+			 json_pack("{s:s, s:s}", "namespace",
+				   json_path_text(made->parameters, "namespace"), "name",
+				   json_path_text(made->parameters, "name")));
 		/* `made` is stale here: plan_add may have moved the steps */
 	}
 }
@@ -246,13 +266,14 @@ static void finalize_certificates(struct planner *p)
 	if (p->cluster->kubeadm_known)
 		plan_add(p->plan, PLAN_STAGE_FINALIZE, "kubeadm-config",
 			 "ConfigMap/kube-system/kubeadm-config",
-			 json_pack("{s:s, s:s, s:O}", "namespace", "kube-system", "name", "kubeadm-config",
-				   "remove", remove));
+			 json_pack("{s:s, s:s, s:O}", "namespace", "kube-system", "name",
+				   "kubeadm-config", "remove", remove));
 	for (size_t i = 0; i < p->cluster->node_count; i++)
 		if (p->cluster->nodes[i].control_plane)
 			certificate_step(p, PLAN_STAGE_FINALIZE, &p->cluster->nodes[i],
 					 json_pack("[s]", p->first), json_incref(remove));
-	certificate_served_step(p, PLAN_STAGE_FINALIZE, json_pack("[s]", p->first), json_incref(remove));
+	certificate_served_step(p, PLAN_STAGE_FINALIZE, json_pack("[s]", p->first),
+				json_incref(remove));
 }
 
 static bool finalize_has(const struct plan *plan, const char *kind)

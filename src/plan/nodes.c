@@ -45,8 +45,8 @@ static void nodes_kubelet_config(struct planner *p)
 		return;
 	subject = planner_subject("ConfigMap", map->namespace_, map->name);
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_NODES, "kubelet-config", subject,
-			       json_pack("{s:s, s:s, s:o}", "namespace", map->namespace_, "name", map->name,
-					 "dns", dns)),
+			       json_pack("{s:s, s:s, s:o}", "namespace", map->namespace_, "name",
+					 map->name, "dns", dns)),
 		      "nodes that join or are upgraded take their clusterDNS from it");
 }
 
@@ -54,23 +54,28 @@ static void nodes_kubelets(struct planner *p)
 {
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
-		auto_free char *subject = alloc_format("%s:/var/lib/kubelet/config.yaml", node->name);
+		auto_free char *subject =
+			alloc_format("%s:/var/lib/kubelet/config.yaml", node->name);
 		json_t *dns;
 
 		if (!node->host.kubelet_config_known) {
 			if (node->host.asked)
 				plan_note(p->plan,
-					  "node '%s' could not be looked at (%s); its kubelet may still give Pods the "
+					  "node '%s' could not be looked at (%s); its kubelet may "
+					  "still give Pods the "
 					  "old DNS address",
-					  node->name, node->host.problem ? node->host.problem : "unknown");
+					  node->name,
+					  node->host.problem ? node->host.problem : "unknown");
 			continue;
 		}
 		dns = nodes_dns(p, &node->host.kubelet_dns);
 		if (dns)
-			plan_step_why(plan_add(p->plan, PLAN_STAGE_NODES, "kubelet-dns", subject,
-					       json_pack("{s:s, s:s, s:o}", "node", node->name, "path",
-							 "/var/lib/kubelet/config.yaml", "dns", dns)),
-				      "it writes the address into the resolv.conf of every Pod it starts");
+			plan_step_why(
+				plan_add(p->plan, PLAN_STAGE_NODES, "kubelet-dns", subject,
+					 json_pack("{s:s, s:s, s:o}", "node", node->name, "path",
+						   "/var/lib/kubelet/config.yaml", "dns", dns)),
+				"it writes the address into the resolv.conf of every Pod it "
+				"starts");
 	}
 }
 
@@ -101,9 +106,10 @@ static void nodes_services_endpoint(struct planner *p)
 		return;
 	subject = planner_subject("ConfigMap", map->namespace_, map->name);
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_NODES, "services-endpoint", subject,
-			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", map->namespace_, "name",
-					 map->name, "host", p->first, "port", "443")),
-		      "'%s' is one control plane or an old address: the network plugin would go down with it",
+			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", map->namespace_,
+					 "name", map->name, "host", p->first, "port", "443")),
+		      "'%s' is one control plane or an old address: the network plugin would go "
+		      "down with it",
 		      p->cluster->services_endpoint_host);
 }
 
@@ -158,7 +164,8 @@ static bool workload_container_is_stale(const struct planner *p,
  * cannot run, and one that takes its address from a ConfigMap that this plan changes. */
 static bool workload_pod_is_stale(const struct planner *p, const struct cluster_pod *pod)
 {
-	const struct cluster_node *node = pod->node ? cluster_find_node(p->cluster, pod->node) : NULL;
+	const struct cluster_node *node =
+		pod->node ? cluster_find_node(p->cluster, pod->node) : NULL;
 
 	if (pod->waiting_reason && strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0)
 		return true;
@@ -185,7 +192,8 @@ static struct workload *workloads_find(struct workloads *list, const struct clus
 	for (size_t i = 0; i < list->count; i++) {
 		w = &list->items[i];
 		if (pod->owner_kind && w->kind && strcmp(w->kind, pod->owner_kind) == 0 &&
-		    strcmp(w->name, pod->owner_name) == 0 && strcmp(w->namespace_, pod->namespace_) == 0)
+		    strcmp(w->name, pod->owner_name) == 0 &&
+		    strcmp(w->namespace_, pod->namespace_) == 0)
 			return w;
 	}
 	ALLOC_GROW(list->items, list->count, list->capacity);
@@ -225,7 +233,8 @@ static int workloads_compare(const void *a, const void *b)
 
 	if (x->network_plugin != y->network_plugin)
 		return x->network_plugin ? -1 : 1;
-	if ((strcmp(x->namespace_, "kube-system") == 0) != (strcmp(y->namespace_, "kube-system") == 0))
+	if ((strcmp(x->namespace_, "kube-system") == 0) !=
+	    (strcmp(y->namespace_, "kube-system") == 0))
 		return strcmp(x->namespace_, "kube-system") == 0 ? -1 : 1;
 	space = strcmp(x->namespace_, y->namespace_);
 	return space ? space : strcmp(x->name, y->name);
@@ -246,19 +255,24 @@ static void workloads_step(struct planner *p, const struct workload *w)
 	auto_free char *subject = NULL;
 
 	if (!workload_can_restart(w)) {
-		plan_note(p->plan, "Pod%s of %s '%s/%s' hold old addresses and nothing restarts them; do it by hand",
-			  w->kind ? "s" : "", w->kind ? w->kind : "no controller,", w->namespace_, w->name);
+		plan_note(p->plan,
+			  "Pod%s of %s '%s/%s' hold old addresses and nothing restarts them; do it "
+			  "by hand",
+			  w->kind ? "s" : "", w->kind ? w->kind : "no controller,", w->namespace_,
+			  w->name);
 		return;
 	}
 	subject = planner_subject(w->kind, w->namespace_, w->name);
 	if (strcmp(p->request->restart, "none") == 0) {
-		plan_note(p->plan, "%s holds old addresses; --restart none leaves it to you", subject);
+		plan_note(p->plan, "%s holds old addresses; --restart none leaves it to you",
+			  subject);
 		return;
 	}
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart", subject,
-			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", w->namespace_, "kind", w->kind,
-					 "name", w->name, "at", p->request->created_at)),
-		      "its containers have addresses in their environment from the moment they were started");
+			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", w->namespace_, "kind",
+					 w->kind, "name", w->name, "at", p->request->created_at)),
+		      "its containers have addresses in their environment from the moment they "
+		      "were started");
 }
 
 void planner_workloads(struct planner *p)

@@ -15,12 +15,12 @@ struct planner {
 	struct plan *plan;
 	const char *to; /* canonical text of the new range */
 	struct net_cidr to_cidr;
-	char *first;			   /* owned: address of default/kubernetes in it */
-	char *dns;			   /* owned: of kube-dns */
-	struct cluster_texts former;	   /* old ranges */
-	struct net_map map;		   /* old address → new address of Services that move */
-	struct cluster_texts old_first;	   /* owned list: old addresses of default/kubernetes in use */
-	struct net_address *claimed;	   /* owned: addresses given out to aliases so far */
+	char *first;			/* owned: address of default/kubernetes in it */
+	char *dns;			/* owned: of kube-dns */
+	struct cluster_texts former;	/* old ranges */
+	struct net_map map;		/* old address → new address of Services that move */
+	struct cluster_texts old_first; /* owned list: old addresses of default/kubernetes in use */
+	struct net_address *claimed;	/* owned: addresses given out to aliases so far */
 	size_t claimed_count;
 	size_t claimed_capacity;
 };

@@ -21,7 +21,8 @@ char *planner_subject(const char *kind, const char *namespace_, const char *name
 
 const char *planner_cidr_api(const struct planner *p)
 {
-	const char *slash = p->cluster->service_cidr_api ? strchr(p->cluster->service_cidr_api, '/') : NULL;
+	const char *slash =
+		p->cluster->service_cidr_api ? strchr(p->cluster->service_cidr_api, '/') : NULL;
 
 	return slash ? slash + 1 : NULL;
 }
@@ -32,14 +33,16 @@ static int planner_target(struct planner *p, struct error *err)
 	struct net_cidr_list list;
 
 	if (!range && !cluster_agreed_range(p->cluster, &range))
-		return error_set(err, ERROR_REFUSED,
-				 "the API servers' flags do not agree on a Service range (or none could be "
-				 "read); say which one is meant with --to CIDR");
+		return error_set(
+			err, ERROR_REFUSED,
+			"the API servers' flags do not agree on a Service range (or none could be "
+			"read); say which one is meant with --to CIDR");
 	if (net_cidr_list_parse_sloppy(slice_of(range), &list, err) < 0)
 		return error_wrap(err, "target range '%s'", range);
 	if (list.count != 1)
 		return error_set(err, ERROR_REFUSED,
-				 "dual-stack clusters ('%s') cannot be repaired by this version; 'doctor' and "
+				 "dual-stack clusters ('%s') cannot be repaired by this version; "
+				 "'doctor' and "
 				 "'certs' work on them",
 				 range);
 	p->to_cidr = list.item[0];
@@ -142,11 +145,12 @@ static void digest_flags(const struct cluster *c, json_t *digest)
 		if (!node->control_plane)
 			continue;
 		name = alloc_format("flags of %s", node->name);
-		value = alloc_format("%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
-				     node->host.api_server.pod_range ? node->host.api_server.pod_range : "?",
-				     node->host.api_server.pod_feature_gates
-					     ? node->host.api_server.pod_feature_gates
-					     : "");
+		value = alloc_format(
+			"%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
+			node->host.api_server.pod_range ? node->host.api_server.pod_range : "?",
+			node->host.api_server.pod_feature_gates
+				? node->host.api_server.pod_feature_gates
+				: "");
 		json_object_set_new(digest, name, json_string(value));
 	}
 }
@@ -159,8 +163,9 @@ static void digest_ranges(const struct cluster *c, json_t *digest)
 
 		/* what a run of ours made is no change of the cluster under it */
 		if (!cidr->run)
-			json_object_set_new(digest, name,
-					    json_string(cidr->cidrs.count ? cidr->cidrs.items[0] : ""));
+			json_object_set_new(
+				digest, name,
+				json_string(cidr->cidrs.count ? cidr->cidrs.items[0] : ""));
 	}
 }
 
@@ -170,14 +175,16 @@ json_t *plan_digest(const struct cluster *c)
 	const char *subnet = c->kubeadm_service_subnet;
 	json_t *digest = json_object();
 
-	json_object_set_new(digest, "API server version", json_string(c->git_version ? c->git_version : ""));
+	json_object_set_new(digest, "API server version",
+			    json_string(c->git_version ? c->git_version : ""));
 	json_object_set_new(digest, "ServiceCIDR API",
 			    json_string(c->service_cidr_api ? c->service_cidr_api : ""));
 	json_object_set_new(digest, "address of default/kubernetes",
 			    json_string(kubernetes && kubernetes->cluster_ips.count
 						? kubernetes->cluster_ips.items[0]
 						: ""));
-	json_object_set_new(digest, "serviceSubnet of kubeadm-config", json_string(subnet ? subnet : ""));
+	json_object_set_new(digest, "serviceSubnet of kubeadm-config",
+			    json_string(subnet ? subnet : ""));
 	digest_flags(c, digest);
 	digest_ranges(c, digest);
 	return digest;

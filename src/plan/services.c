@@ -67,7 +67,8 @@ static int services_map(struct planner *p, const struct service_moves *moves, st
 {
 	const struct cluster *c = p->cluster;
 	struct address_list old = {alloc_array(moves->count + 1, sizeof(struct net_address)), 0};
-	struct address_list taken = {alloc_array(c->service_count + 1, sizeof(struct net_address)), 0};
+	struct address_list taken = {alloc_array(c->service_count + 1, sizeof(struct net_address)),
+				     0};
 	struct address_list kubernetes = {(struct net_address[1]){{0}}, 0};
 	struct address_list dns = {(struct net_address[1]){{0}}, 0};
 	struct net_cidr *from = alloc_array(p->former.count + 1, sizeof(*from));
@@ -85,7 +86,8 @@ static int services_map(struct planner *p, const struct service_moves *moves, st
 			address_list_add(&dns, address);
 	}
 	for (size_t i = 0; i < c->service_count; i++)
-		if (c->services[i].cluster_ips.count && planner_is_new(p, c->services[i].cluster_ips.items[0]))
+		if (c->services[i].cluster_ips.count &&
+		    planner_is_new(p, c->services[i].cluster_ips.items[0]))
 			address_list_add(&taken, c->services[i].cluster_ips.items[0]);
 	for (size_t i = 0; i < p->former.count; i++) {
 		struct net_cidr_list list;
@@ -129,9 +131,9 @@ static void services_flip(struct planner *p, const struct cluster_service *s, co
 {
 	auto_free char *subject = planner_subject("Service", s->namespace_, s->name);
 	const char *old = s->cluster_ips.items[0];
-	json_t *parameters = json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:s}", "namespace", s->namespace_,
-				       "name", s->name, "uid", s->uid, "from", old, "to", new_, "alias",
-				       alias);
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:s}", "namespace", s->namespace_, "name",
+			  s->name, "uid", s->uid, "from", old, "to", new_, "alias", alias);
 
 	/* the other family's address stays */
 	for (size_t i = 1; i < s->cluster_ips.count; i++) {
@@ -141,11 +143,13 @@ static void services_flip(struct planner *p, const struct cluster_service *s, co
 				      json_string(s->cluster_ips.items[i]));
 	}
 	if (p->cluster->kubeadm_dns_domain)
-		json_object_set_new(parameters, "domain", json_string(p->cluster->kubeadm_dns_domain));
+		json_object_set_new(parameters, "domain",
+				    json_string(p->cluster->kubeadm_dns_domain));
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, "flip", subject, parameters),
 		      "its address %s is outside of the new range", old);
-	json_array_append_new(p->plan->map, json_pack("{s:s, s:s, s:s, s:s}", "namespace", s->namespace_,
-						      "name", s->name, "from", old, "to", new_));
+	json_array_append_new(p->plan->map,
+			      json_pack("{s:s, s:s, s:s, s:s}", "namespace", s->namespace_, "name",
+					s->name, "from", old, "to", new_));
 }
 
 static void services_trim(struct planner *p, const struct cluster_service *s, const char *alias)
@@ -153,8 +157,8 @@ static void services_trim(struct planner *p, const struct cluster_service *s, co
 	auto_free char *subject = planner_subject("Service", s->namespace_, alias);
 
 	plan_add(p->plan, PLAN_STAGE_SERVICES, "alias-trim", subject,
-		 json_pack("{s:s, s:s, s:[s]}", "namespace", s->namespace_, "name", alias, "addresses",
-			   s->cluster_ips.items[0]));
+		 json_pack("{s:s, s:s, s:[s]}", "namespace", s->namespace_, "name", alias,
+			   "addresses", s->cluster_ips.items[0]));
 }
 
 static void services_proxies(struct planner *p)
@@ -170,7 +174,8 @@ static void services_kubernetes(struct planner *p)
 	if (cluster_find_service(p->cluster, "default", "kubernetes"))
 		return;
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, "kubernetes-service",
-			       "Service/default/kubernetes", json_pack("{s:s}", "address", p->first)),
+			       "Service/default/kubernetes",
+			       json_pack("{s:s}", "address", p->first)),
 		      "no in-cluster client that starts now finds the API server without it");
 }
 
@@ -185,8 +190,8 @@ static void services_steps(struct planner *p, const struct service_moves *moves)
 		const char *new_ = services_new_address(p, s, &text);
 
 		if (new_)
-			aliases[i] = planner_add_alias(p, PLAN_STAGE_SERVICES, s->namespace_, s->name, s,
-						       s->cluster_ips.items[0], new_);
+			aliases[i] = planner_add_alias(p, PLAN_STAGE_SERVICES, s->namespace_,
+						       s->name, s, s->cluster_ips.items[0], new_);
 	}
 	services_proxies(p);
 	for (size_t i = 0; i < moves->count; i++) {

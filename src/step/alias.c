@@ -120,13 +120,14 @@ static json_t *alias_object(const struct step_context *context, const struct pla
 		address = json_array_get(json_object_get(step->parameters, "addresses"), 0);
 	if (address && with_address)
 		json_object_set(spec, "clusterIP", (json_t *)(uintptr_t)address);
-	return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}, s:{s:s}}, s:o}", "apiVersion", "v1", "kind",
-			 "Service", "metadata", "name", step_optional_text(step, "name"), "namespace",
-			 step_optional_text(step, "namespace"), "labels", CLUSTER_RUN_LABEL,
-			 context->plan->run, "annotations", "kubectl-renumber/comment",
-			 "keeps an old Service address answering while the Service CIDR is changed; "
-			 "'kubectl renumber finalize' removes it",
-			 "spec", spec);
+	return json_pack(
+		"{s:s, s:s, s:{s:s, s:s, s:{s:s}, s:{s:s}}, s:o}", "apiVersion", "v1", "kind",
+		"Service", "metadata", "name", step_optional_text(step, "name"), "namespace",
+		step_optional_text(step, "namespace"), "labels", CLUSTER_RUN_LABEL,
+		context->plan->run, "annotations", "kubectl-renumber/comment",
+		"keeps an old Service address answering while the Service CIDR is changed; "
+		"'kubectl renumber finalize' removes it",
+		"spec", spec);
 }
 
 /* What the alias stands in for: the live Service, or what the plan remembers of it. */
@@ -159,10 +160,11 @@ static int alias_owned(struct step_context *context, const struct kube_target *t
 		return -1;
 	if (json_path_is(service, "metadata.labels.kubectl-renumber/run", context->plan->run))
 		return 0;
-	return error_set(err, ERROR_REFUSED,
-			 "Service '%s/%s' exists and is not of this run; delete it or finish the run "
-			 "that made it",
-			 target->space, target->name);
+	return error_set(
+		err, ERROR_REFUSED,
+		"Service '%s/%s' exists and is not of this run; delete it or finish the run "
+		"that made it",
+		target->space, target->name);
 }
 
 static int alias_create(struct step_context *context, const struct plan_step *step,
@@ -185,7 +187,8 @@ static int alias_create(struct step_context *context, const struct plan_step *st
 	 * another range must not keep the old address dead. */
 	if (err->kind == ERROR_API && alias_by_status(step) &&
 	    json_object_get(step->parameters, "clusterIP")) {
-		auto_json json_t *plain = alias_object(context, step, original, /* with_address= */ false);
+		auto_json json_t *plain =
+			alias_object(context, step, original, /* with_address= */ false);
 
 		log_debug("%s; trying without an explicit address", error_text(err));
 		error_release(err);
@@ -227,16 +230,19 @@ static json_t *alias_slice(const struct step_context *context, const struct plan
 	int64_t port = 0;
 	json_t *endpoints = alias_endpoints(json_object_get(step->parameters, "endpoints"), &port);
 
-	return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s, s:s}}, s:s, s:o, s:[{s:s, s:I, s:s}]}",
-			 "apiVersion", api, "kind", "EndpointSlice", "metadata", "name", slice_name,
-			 "namespace", step_optional_text(step, "namespace"), "labels",
-			 "kubernetes.io/service-name", name, "endpointslice.kubernetes.io/managed-by",
-			 ALIAS_MANAGER, CLUSTER_RUN_LABEL, context->plan->run, "addressType",
-			 strchr(json_string_value(json_array_get(
-					json_object_get(step->parameters, "addresses"), 0)), ':')
-				 ? "IPv6" : "IPv4",
-			 "endpoints", endpoints, "ports", "name", port_name ? port_name : "", "port",
-			 (json_int_t)port, "protocol", "TCP");
+	return json_pack(
+		"{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s, s:s}}, s:s, s:o, s:[{s:s, s:I, s:s}]}",
+		"apiVersion", api, "kind", "EndpointSlice", "metadata", "name", slice_name,
+		"namespace", step_optional_text(step, "namespace"), "labels",
+		"kubernetes.io/service-name", name, "endpointslice.kubernetes.io/managed-by",
+		ALIAS_MANAGER, CLUSTER_RUN_LABEL, context->plan->run, "addressType",
+		strchr(json_string_value(
+			       json_array_get(json_object_get(step->parameters, "addresses"), 0)),
+		       ':')
+			? "IPv6"
+			: "IPv4",
+		"endpoints", endpoints, "ports", "name", port_name ? port_name : "", "port",
+		(json_int_t)port, "protocol", "TCP");
 }
 
 static int alias_create_slice(struct step_context *context, const struct plan_step *step,
@@ -280,8 +286,8 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 {
 	auto_json json_t *slices = NULL;
 
-	if (step_slices(context, step_optional_text(step, "namespace"), step_optional_text(step, "of"),
-			&slices, err) < 0)
+	if (step_slices(context, step_optional_text(step, "namespace"),
+			step_optional_text(step, "of"), &slices, err) < 0)
 		return -1;
 	if (step_slices_ready(slices) == 0)
 		return 0;
@@ -289,7 +295,8 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 			 "the alias has no endpoints", err);
 }
 
-static int alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+static int alias_claim(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
 {
 	const json_t *addresses = json_object_get(step->parameters, "addresses");
 	auto_json json_t *ingress = json_array();
@@ -305,10 +312,12 @@ static int alias_claim(struct step_context *context, const struct plan_step *ste
 	json_array_foreach(addresses, i, address)
 		json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
 	patch = json_pack("{s:{s:{s:O}}}", "status", "loadBalancer", "ingress", ingress);
-	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL, err);
+	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
+				 err);
 }
 
-static int alias_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+static int alias_apply(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
 {
 	const json_t *endpoints = json_object_get(step->parameters, "endpoints");
 	auto_json json_t *original = NULL;
@@ -396,7 +405,8 @@ static int delete_slices(struct step_context *context, const struct plan_step *s
 						   .space = namespace_,
 						   .name = json_path_text(slice, "metadata.name")};
 
-		if (!json_path_is(slice, "metadata.labels.kubectl-renumber/run", context->plan->run))
+		if (!json_path_is(slice, "metadata.labels.kubectl-renumber/run",
+				  context->plan->run))
 			continue;
 		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
 			if (err->kind != ERROR_NOT_FOUND)

@@ -69,8 +69,8 @@ static int certificate_check(struct step_context *context, const struct plan_ste
 static int certificate_apply(struct step_context *context, const struct plan_step *step,
 			     struct error *err)
 {
-	static const char *const passed[] = {"names", "add", "remove", "node", "address",
-					     "dnsDomain", "version"};
+	static const char *const passed[] = {"names",	"add",	     "remove", "node",
+					     "address", "dnsDomain", "version"};
 	auto_json json_t *request = json_pack("{s:s, s:s, s:s}", "op", "certs-issue", "run",
 					      context->plan->run, "algorithm", "");
 	auto_json json_t *reply = NULL;
@@ -136,7 +136,8 @@ static int served_check(struct step_context *context, const struct plan_step *st
 		if (served_one(step, server, &fits, err) < 0)
 			return -1;
 		if (!fits) {
-			context->say(context, "%s still shows its old certificate (a minute at most)",
+			context->say(context,
+				     "%s still shows its old certificate (a minute at most)",
 				     json_path_text(server, "node"));
 			return 0;
 		}

@@ -25,7 +25,8 @@ static int drain_check(struct step_context *context, const struct plan_step *ste
 	return 0;
 }
 
-static int drain_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+static int drain_apply(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
 {
 	auto_json json_t *observation = NULL;
 	auto_cluster struct cluster *cluster = NULL;
@@ -38,8 +39,9 @@ static int drain_apply(struct step_context *context, const struct plan_step *ste
 		return -1;
 	count = cluster_dead_addresses(cluster, &dead);
 	for (size_t i = 0; i < count; i++)
-		log_warning("%s is still used by %zu (%s%s); 'finalize' waits for that", dead[i].address,
-			    dead[i].user_count, dead[i].users.count ? dead[i].users.items[0] : "",
+		log_warning("%s is still used by %zu (%s%s); 'finalize' waits for that",
+			    dead[i].address, dead[i].user_count,
+			    dead[i].users.count ? dead[i].users.items[0] : "",
 			    dead[i].user_count > 1 ? ", …" : "");
 	return 0;
 }

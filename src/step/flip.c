@@ -42,13 +42,15 @@ static int flip_check(struct step_context *context, const struct plan_step *step
 		if (err->kind != ERROR_NOT_FOUND)
 			return -1;
 		error_release(err);
-		log_warning("%s is gone since the plan was made; there is nothing to move", step->subject);
+		log_warning("%s is gone since the plan was made; there is nothing to move",
+			    step->subject);
 		*ret_done = true;
 		return 0;
 	}
 	*ret_done = step_service_holds(service, json_object_get(step->parameters, "to"));
 	if (uid && !*ret_done && !json_path_is(service, "metadata.uid", uid))
-		log_warning("%s was made anew since the plan was made; moving the new one", step->subject);
+		log_warning("%s was made anew since the plan was made; moving the new one",
+			    step->subject);
 	return 0;
 }
 
@@ -70,7 +72,8 @@ static int flip_unlabel(struct step_context *context, const struct kube_target *
 	if (!json_object_get(labels, FLIP_HEADLESS_LABEL))
 		return 0;
 	patch = json_pack("{s:{s:{s:n}}}", "metadata", "labels", FLIP_HEADLESS_LABEL);
-	return kube_client_patch(context->kube, object, KUBE_PATCH_MERGE, patch, &options, NULL, err);
+	return kube_client_patch(context->kube, object, KUBE_PATCH_MERGE, patch, &options, NULL,
+				 err);
 }
 
 static int flip_unlabel_endpoints(struct step_context *context, const struct kube_target *service,
@@ -87,7 +90,8 @@ static int flip_unlabel_endpoints(struct step_context *context, const struct kub
 	size_t i;
 
 	if (kube_client_get(context->kube, &target, &endpoints, err) == 0) {
-		if (flip_unlabel(context, &target, json_path(endpoints, "metadata.labels"), err) < 0)
+		if (flip_unlabel(context, &target, json_path(endpoints, "metadata.labels"), err) <
+		    0)
 			return -1;
 	} else if (err->kind != ERROR_NOT_FOUND) {
 		return -1;
@@ -169,7 +173,8 @@ static int flip_legs(struct step_context *context, const struct plan_step *step,
 
 		if (kube_client_get(pinned, target, &warm, err) < 0)
 			return -1;
-		if (kube_client_patch(pinned, target, KUBE_PATCH_MERGE, leave, &options, NULL, err) < 0 &&
+		if (kube_client_patch(pinned, target, KUBE_PATCH_MERGE, leave, &options, NULL,
+				      err) < 0 &&
 		    err->kind != ERROR_NETWORK)
 			return -1;
 		error_release(err);
@@ -187,7 +192,8 @@ static int flip_restore_status(struct step_context *context, const struct kube_t
 	if (!patch)
 		return 0;
 	status.subresource = "status";
-	return kube_client_patch(context->kube, &status, KUBE_PATCH_MERGE, patch, &options, NULL, err);
+	return kube_client_patch(context->kube, &status, KUBE_PATCH_MERGE, patch, &options, NULL,
+				 err);
 }
 
 static int flip_apply(struct step_context *context, const struct plan_step *step, struct error *err)
@@ -202,8 +208,9 @@ static int flip_apply(struct step_context *context, const struct plan_step *step
 		return -1;
 	original = context->kept(context, step, "original");
 	if (flip_is_parked(current) && !original)
-		return error_set(err, ERROR_REFUSED,
-				 "it is of type ExternalName now, and not by this run; nothing is moved");
+		return error_set(
+			err, ERROR_REFUSED,
+			"it is of type ExternalName now, and not by this run; nothing is moved");
 	if (!flip_is_parked(current)) {
 		backup = alloc_format("service-%s-%s", target.space, target.name);
 		if (context->keep(context, step, "original", current, err) < 0 ||

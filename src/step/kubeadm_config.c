@@ -39,10 +39,11 @@ static int kubeadm_edit(const struct plan_step *step, const char *file, struct s
 		buffer_slice(&ranged, text);
 	else if (kubeadm_set_service_range(file, text, range, &ranged, err) < 0)
 		return -1;
-	if (kubeadm_add_cert_sans(file, buffer_as_slice(&ranged), add.items, add.count, &added, err) < 0)
+	if (kubeadm_add_cert_sans(file, buffer_as_slice(&ranged), add.items, add.count, &added,
+				  err) < 0)
 		return -1;
-	return kubeadm_remove_cert_sans(file, buffer_as_slice(&added), remove.items, remove.count, ret,
-					err);
+	return kubeadm_remove_cert_sans(file, buffer_as_slice(&added), remove.items, remove.count,
+					ret, err);
 }
 
 static int kubeadm_check(struct step_context *context, const struct plan_step *step, bool *ret_done,

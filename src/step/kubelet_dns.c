@@ -42,7 +42,8 @@ static int dns_check(struct step_context *context, const struct plan_step *step,
 		return -1;
 	if (!*ret_done)
 		return 0;
-	request = json_pack("{s:s, s:s}", "op", "read-file", "path", step_optional_text(step, "path"));
+	request = json_pack("{s:s, s:s}", "op", "read-file", "path",
+			    step_optional_text(step, "path"));
 	if (node_call(context->pool, node, request, &file, err) < 0 ||
 	    node_call(context->pool, node, status, &reply, err) < 0)
 		return -1;

@@ -32,7 +32,8 @@ static int kubernetes_check(struct step_context *context, const struct plan_step
 	}
 	if (!json_path_is(service, "spec.clusterIP", address))
 		return error_set(err, ERROR_REFUSED,
-				 "Service/default/kubernetes came back with %s instead of %s; make the plan anew",
+				 "Service/default/kubernetes came back with %s instead of %s; make "
+				 "the plan anew",
 				 json_path_text(service, "spec.clusterIP"), address);
 	*ret_done = true;
 	return 0;

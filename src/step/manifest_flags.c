@@ -43,8 +43,8 @@ static int manifest_edit(const struct plan_step *step, const char *file, struct 
 		auto_buffer struct buffer next = {0};
 
 		if (manifest_flag_set(file, buffer_as_slice(&current), program,
-				      json_path_text(flag, "name"), json_path_text(flag, "value"), &next,
-				      err) < 0)
+				      json_path_text(flag, "name"), json_path_text(flag, "value"),
+				      &next, err) < 0)
 			return -1;
 		buffer_clear(&current);
 		buffer_slice(&current, buffer_as_slice(&next));
@@ -77,7 +77,8 @@ static bool manifest_has_flags(const struct plan_step *step, const json_t *args)
 	size_t i;
 
 	json_array_foreach(json_object_get(step->parameters, "flags"), i, flag) {
-		if (!manifest_argument(args, json_path_text(flag, "name"), json_path_text(flag, "value")))
+		if (!manifest_argument(args, json_path_text(flag, "name"),
+				       json_path_text(flag, "value")))
 			return false;
 	}
 	return true;
@@ -96,7 +97,8 @@ static int manifest_running(struct step_context *context, const struct plan_step
 	size_t without = 0;
 	size_t i;
 
-	if (step_text(step, "node", &node, err) < 0 || step_text(step, "program", &program, err) < 0 ||
+	if (step_text(step, "node", &node, err) < 0 ||
+	    step_text(step, "program", &program, err) < 0 ||
 	    node_call(context->pool, node, request, &reply, err) < 0)
 		return -1;
 	json_array_foreach(json_object_get(reply, "servers"), i, server) {
@@ -153,11 +155,12 @@ static int manifest_apply(struct step_context *context, const struct plan_step *
 {
 	if (step_node_file_apply(context, step, manifest_edit, err) < 0)
 		return -1;
-	context->say(context, "kubelet restarts %s on %s (40 s or so)", step_optional_text(step, "program"),
-		     step_optional_text(step, "node"));
+	context->say(context, "kubelet restarts %s on %s (40 s or so)",
+		     step_optional_text(step, "program"), step_optional_text(step, "node"));
 	for (int i = 0; i < MANIFEST_STABLE; i++) {
 		if (step_wait(context, step, manifest_ready, 1000, MANIFEST_READY_MS,
-			      "it does not run with the new flags; look at kubelet's log and at other "
+			      "it does not run with the new flags; look at kubelet's log and at "
+			      "other "
 			      "files in the manifests folder",
 			      err) < 0 ||
 		    step_pause(context, 1000, err) < 0)

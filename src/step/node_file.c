@@ -27,7 +27,8 @@ static int node_file_read(struct step_context *context, const struct plan_step *
 	auto_json json_t *request = NULL;
 
 	if (step_text(step, "node", &file->node, err) < 0 ||
-	    step_text(step, "path", &file->path, err) < 0 || step_need_nodes(context, step, err) < 0)
+	    step_text(step, "path", &file->path, err) < 0 ||
+	    step_need_nodes(context, step, err) < 0)
 		return -1;
 	request = json_pack("{s:s, s:s}", "op", "read-file", "path", file->path);
 	if (node_call(context->pool, file->node, request, &file->reply, err) < 0)
@@ -73,8 +74,9 @@ int step_node_file_apply(struct step_context *context, const struct plan_step *s
 		return -1;
 	if (same)
 		return 0;
-	request = json_pack("{s:s, s:s, s:s, s:o, s:O}", "op", "write-file", "run", context->plan->run,
-			    "path", file.path, "content", protocol_base64(edited.ptr, edited.len),
-			    "expect", json_object_get(file.reply, "sha256"));
+	request = json_pack("{s:s, s:s, s:s, s:o, s:O}", "op", "write-file", "run",
+			    context->plan->run, "path", file.path, "content",
+			    protocol_base64(edited.ptr, edited.len), "expect",
+			    json_object_get(file.reply, "sha256"));
 	return node_call(context->pool, file.node, request, &reply, err);
 }

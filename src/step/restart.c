@@ -42,11 +42,13 @@ static int restart_find(struct step_context *context, const struct plan_step *st
 
 	*target = (struct kube_target){.group = "apps", .version = "v1"};
 	if (step_text(step, "namespace", &target->space, err) < 0 ||
-	    step_text(step, "name", &target->name, err) < 0 || step_text(step, "kind", &kind, err) < 0)
+	    step_text(step, "name", &target->name, err) < 0 ||
+	    step_text(step, "kind", &kind, err) < 0)
 		return -1;
 	target->plural = restart_plural(kind);
 	if (!target->plural)
-		return error_set(err, ERROR_PARSE, "step %s: a %s cannot be restarted", step->id, kind);
+		return error_set(err, ERROR_PARSE, "step %s: a %s cannot be restarted", step->id,
+				 kind);
 	if (kube_client_get(context->kube, target, ret_object, err) < 0) {
 		if (err->kind != ERROR_NOT_FOUND)
 			return -1;
@@ -143,8 +145,8 @@ static int restart_delete_pods(struct step_context *context, const struct plan_s
 		struct kube_target target = all;
 		const char *created = json_path_text(pod, "metadata.creationTimestamp");
 
-		if (!json_path_is(pod, "metadata.ownerReferences.0.name", owner->name) || !created ||
-		    strcmp(created, at) >= 0)
+		if (!json_path_is(pod, "metadata.ownerReferences.0.name", owner->name) ||
+		    !created || strcmp(created, at) >= 0)
 			continue;
 		target.name = json_path_text(pod, "metadata.name");
 		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
@@ -177,10 +179,10 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 		return 0;
 	stamp = restart_stamp(object);
 	if (!stamp || strcmp(stamp, at) < 0) {
-		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata", "annotations",
-				  RESTART_ANNOTATION, at);
-		if (kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
-				      err) < 0)
+		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata",
+				  "annotations", RESTART_ANNOTATION, at);
+		if (kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options,
+				      NULL, err) < 0)
 			return -1;
 	}
 	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") &&
@@ -188,7 +190,8 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 		return -1;
 	context->say(context, "waiting until the Pods of %s are new and ready", step->subject);
 	return step_wait(context, step, restart_check, 1000, RESTART_MS,
-			 "its Pods are not all replaced and ready; look with 'kubectl get pods'", err);
+			 "its Pods are not all replaced and ready; look with 'kubectl get pods'",
+			 err);
 }
 
 const struct step_kind step_restart = {

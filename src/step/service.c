@@ -32,7 +32,8 @@ int step_slice_version(struct step_context *context, char **ret, struct error *e
 {
 	char *version = NULL;
 
-	if (kube_discovery_served(context->kube, "discovery.k8s.io", "endpointslices", &version, err) < 0)
+	if (kube_discovery_served(context->kube, "discovery.k8s.io", "endpointslices", &version,
+				  err) < 0)
 		return -1;
 	*ret = version ? version : alloc_text("v1");
 	return 0;
@@ -44,9 +45,8 @@ int step_slices(struct step_context *context, const char *namespace_, const char
 	auto_free char *version = NULL;
 	auto_free char *selector = alloc_format("kubernetes.io/service-name=%s", service);
 	const struct kube_list_options options = {.label_selector = selector};
-	struct kube_target target = {.group = "discovery.k8s.io",
-				     .plural = "endpointslices",
-				     .space = namespace_};
+	struct kube_target target = {
+		.group = "discovery.k8s.io", .plural = "endpointslices", .space = namespace_};
 
 	if (step_slice_version(context, &version, err) < 0)
 		return -1;

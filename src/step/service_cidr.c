@@ -40,8 +40,9 @@ bool step_service_cidr_ready(const json_t *object)
 
 static void cidr_describe(const struct plan_step *step, struct buffer *out)
 {
-	buffer_format(out, "create %s for %s", step->subject,
-		      json_string_value(json_array_get(json_object_get(step->parameters, "cidrs"), 0)));
+	buffer_format(
+		out, "create %s for %s", step->subject,
+		json_string_value(json_array_get(json_object_get(step->parameters, "cidrs"), 0)));
 }
 
 static int cidr_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
@@ -59,9 +60,10 @@ static int cidr_check(struct step_context *context, const struct plan_step *step
 		error_release(err);
 		return 0;
 	}
-	if (!json_equal(json_path(object, "spec.cidrs"), json_object_get(step->parameters, "cidrs")))
-		return error_set(err, ERROR_REFUSED, "%s exists with other ranges; delete or rename it",
-				 step->subject);
+	if (!json_equal(json_path(object, "spec.cidrs"),
+			json_object_get(step->parameters, "cidrs")))
+		return error_set(err, ERROR_REFUSED,
+				 "%s exists with other ranges; delete or rename it", step->subject);
 	*ret_done = step_service_cidr_ready(object);
 	return 0;
 }
@@ -92,7 +94,8 @@ static int cidr_apply(struct step_context *context, const struct plan_step *step
 	    step_service_cidr_create(context, &target, json_object_get(step->parameters, "cidrs"),
 				     err) < 0)
 		return -1;
-	context->say(context, "waiting until the controller-manager has made %s Ready", step->subject);
+	context->say(context, "waiting until the controller-manager has made %s Ready",
+		     step->subject);
 	return step_wait(context, step, cidr_check, 500, CIDR_READY_MS,
 			 "the ServiceCIDR is not Ready; is a kube-controller-manager running", err);
 }

@@ -17,8 +17,9 @@
 
 static void default_describe(const struct plan_step *step, struct buffer *out)
 {
-	buffer_format(out, "make %s the default Service range",
-		      json_string_value(json_array_get(json_object_get(step->parameters, "new"), 0)));
+	buffer_format(
+		out, "make %s the default Service range",
+		json_string_value(json_array_get(json_object_get(step->parameters, "new"), 0)));
 }
 
 static int default_get(struct step_context *context, const struct plan_step *step, json_t **ret,
@@ -45,7 +46,8 @@ static int default_is_new(struct step_context *context, const struct plan_step *
 		return 0;
 	}
 	*ret_done = step_service_cidr_ready(object) &&
-		    json_equal(json_path(object, "spec.cidrs"), json_object_get(step->parameters, "new"));
+		    json_equal(json_path(object, "spec.cidrs"),
+			       json_object_get(step->parameters, "new"));
 	return 0;
 }
 
@@ -99,7 +101,8 @@ static int default_cover(struct step_context *context, const struct plan_step *s
 	struct kube_target target;
 
 	if (step_service_cidr_target(step, "cover", &target, err) < 0 ||
-	    step_service_cidr_create(context, &target, json_object_get(step->parameters, "old"), err) < 0)
+	    step_service_cidr_create(context, &target, json_object_get(step->parameters, "old"),
+				     err) < 0)
 		return -1;
 	context->say(context, "waiting until a ServiceCIDR covers the old range");
 	return step_wait(context, step, default_cover_ready, 500, COVER_READY_MS,
@@ -127,11 +130,14 @@ static int default_replace(struct step_context *context, const struct plan_step 
 			return -1;
 		error_release(err);
 	}
-	context->say(context, "waiting until the API servers made the default ServiceCIDR anew (20 s or so)");
-	return step_wait(context, step, default_is_new, 1000, DEFAULT_BACK_MS,
-			 "the default ServiceCIDR did not come back with the new range; do all API servers "
-			 "have the new flag",
-			 err);
+	context->say(
+		context,
+		"waiting until the API servers made the default ServiceCIDR anew (20 s or so)");
+	return step_wait(
+		context, step, default_is_new, 1000, DEFAULT_BACK_MS,
+		"the default ServiceCIDR did not come back with the new range; do all API servers "
+		"have the new flag",
+		err);
 }
 
 static int default_apply(struct step_context *context, const struct plan_step *step,
@@ -143,9 +149,11 @@ static int default_apply(struct step_context *context, const struct plan_step *s
 	if (step_service_cidr_target(step, "cover", &target, err) < 0 ||
 	    default_is_new(context, step, &is_new, err) < 0)
 		return -1;
-	if (!is_new && (default_cover(context, step, err) < 0 || default_replace(context, step, err) < 0))
+	if (!is_new &&
+	    (default_cover(context, step, err) < 0 || default_replace(context, step, err) < 0))
 		return -1;
-	if (kube_client_delete(context->kube, &target, NULL, err) < 0 && err->kind != ERROR_NOT_FOUND)
+	if (kube_client_delete(context->kube, &target, NULL, err) < 0 &&
+	    err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
 	return 0;

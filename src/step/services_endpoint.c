@@ -31,7 +31,8 @@ static int endpoint_check(struct step_context *context, const struct plan_step *
 	for (size_t i = 0; i < ENDPOINT_KEYS; i++) {
 		const json_t *value = json_object_get(json_path(map, "data"), endpoint_keys[i][0]);
 
-		if (value && !json_equal(value, json_object_get(step->parameters, endpoint_keys[i][1])))
+		if (value &&
+		    !json_equal(value, json_object_get(step->parameters, endpoint_keys[i][1])))
 			done = false;
 	}
 	*ret_done = done;

@@ -8,7 +8,8 @@
 
 static void stray_describe(const struct plan_step *step, struct buffer *out)
 {
-	buffer_format(out, "take %s out of the manifests folder (kept in the backup)", step->subject);
+	buffer_format(out, "take %s out of the manifests folder (kept in the backup)",
+		      step->subject);
 }
 
 static int stray_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
@@ -33,13 +34,14 @@ static int stray_check(struct step_context *context, const struct plan_step *ste
 	return 0;
 }
 
-static int stray_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+static int stray_apply(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
 {
 	auto_json json_t *request = NULL;
 	auto_json json_t *reply = NULL;
 
-	request = json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", context->plan->run, "path",
-			    step_optional_text(step, "path"));
+	request = json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", context->plan->run,
+			    "path", step_optional_text(step, "path"));
 	return node_call(context->pool, step_optional_text(step, "node"), request, &reply, err);
 }
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "cmd/commands.h"
+#include "cmd/open_run.h"
+
+struct apply_settings {
+	const char *until;
+	bool dry_run;
+};
+
+#define SETTING(field) offsetof(struct apply_settings, field)
+
+static const struct option apply_options[] = {
+	{"until", 0, "STAGE", OPTION_TEXT, SETTING(until), NULL,
+	 "stop after this stage; 'resume' goes on (stages are listed by 'plan')"},
+	{"dry-run", 0, NULL, OPTION_FLAG, SETTING(dry_run), NULL,
+	 "look what would be done, change nothing"},
+	{0},
+};
+
+static int apply_until(const char *text, enum plan_stage *ret, struct error *err)
+{
+	*ret = PLAN_STAGE_DRAIN;
+	if (!text)
+		return 0;
+	if (!plan_stage_parse(text, ret))
+		return error_set(err, ERROR_USAGE, "there is no stage '%s'; 'plan' lists them",
+				 text);
+	if (*ret == PLAN_STAGE_FINALIZE)
+		return error_set(err, ERROR_USAGE, "'finalize' is a command of its own");
+	return 0;
+}
+
+static int apply_read(const char *file, struct plan *ret, char **ret_text, struct error *err)
+{
+	auto_buffer struct buffer text = {.max = LIMIT_PLAN_FILE};
+
+	if (file_read(file, LIMIT_PLAN_FILE, &text, err) < 0)
+		return -1;
+	if (plan_parse(ret, file, buffer_as_slice(&text), err) < 0)
+		return -1;
+	*ret_text = buffer_detach(&text);
+	return 0;
+}
+
+static bool apply_finished(const struct open_run *open)
+{
+	auto_journal_run struct journal_run run = {0};
+	auto_error struct error ignored = {0};
+
+	return journal_current(open->journal, /* any= */ true, &run, &ignored) == 0 &&
+	       strcmp(run.id, open->plan.run) == 0 && run.state == JOURNAL_RUN_FINALIZED;
+}
+
+/* The nodes come last: on a broken cluster the seconds until the old address answers count, and the
+ * pool connects to a node only when a step needs it. */
+static int apply_run(struct session *session, const struct command_input *input, struct error *err)
+{
+	const struct apply_settings *settings = input->settings;
+	auto_open_run struct open_run open = {0};
+	auto_free char *text = NULL;
+	auto_free char *question = NULL;
+	auto_free char *cluster = NULL;
+	enum plan_stage until;
+
+	if (apply_until(settings->until, &until, err) < 0 ||
+	    apply_read(input->words[0], &open.plan, &text, err) < 0 ||
+	    session_open_nodes(session, err) < 0 ||
+	    open_run_check_cluster(session, &open.plan, err) < 0 ||
+	    open_run_journal(session, &open, err) < 0)
+		return -1;
+	cluster = session_cluster_line(session);
+	log_info("%s", cluster);
+	if (apply_finished(&open)) {
+		printf("run %s is finished; there is nothing to do\n", open.plan.run);
+		return 0;
+	}
+	if (!settings->dry_run) {
+		question = alloc_format("carrying out %zu steps on this cluster",
+					open.plan.count -
+						plan_count_stage(&open.plan, PLAN_STAGE_FINALIZE));
+		if (session_consent(session, question, err) < 0 ||
+		    journal_begin(open.journal, open.plan.run,
+				  open.plan.mode == PLAN_REPAIR ? "repair" : "migrate",
+				  open.plan.to, text, err) < 0)
+			return -1;
+	}
+	return open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->dry_run,
+				/* check_digest= */ true, err);
+}
+
+const struct command command_apply = {
+	.name = "apply",
+	.arguments = "FILE",
+	.summary = "carry a plan out",
+	.details = "Does the steps of the plan in FILE, each one recorded before and after. ^C "
+		   "finishes the\n"
+		   "step in hand and stops; 'resume' goes on from there, after a crash, too. "
+		   "Example:\n\n"
+		   "  kubectl renumber apply repair.plan",
+	.options = apply_options,
+	.settings_size = sizeof(struct apply_settings),
+	.min_words = 1,
+	.max_words = 1,
+	.flags = COMMAND_MUTATES,
+	.run = apply_run,
+};
+
+/* ---- resume ---- */
+
+static int resume_run(struct session *session, const struct command_input *input, struct error *err)
+{
+	const struct apply_settings *settings = input->settings;
+	auto_open_run struct open_run open = {0};
+	auto_free char *cluster = NULL;
+	enum plan_stage until;
+
+	if (apply_until(settings->until, &until, err) < 0 || session_open_nodes(session, err) < 0)
+		return -1;
+	if (open_run_current(session, /* any= */ false, &open, err) < 0) {
+		if (err->kind == ERROR_NOT_FOUND)
+			return error_set(err, ERROR_USAGE,
+					 "no run of this cluster is open here; was it begun "
+					 "with another --state-dir?");
+		return -1;
+	}
+	cluster = session_cluster_line(session);
+	log_info("%s", cluster);
+	if (open_run_check_cluster(session, &open.plan, err) < 0)
+		return -1;
+	return open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->dry_run,
+				/* check_digest= */ false, err);
+}
+
+const struct command command_resume = {
+	.name = "resume",
+	.arguments = "",
+	.summary = "go on with the run that was stopped",
+	.details = "Goes on where the open run of this cluster stopped, whatever stopped it.",
+	.options = apply_options,
+	.settings_size = sizeof(struct apply_settings),
+	.flags = COMMAND_MUTATES,
+	.run = resume_run,
+};

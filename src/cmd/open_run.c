@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/open_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "model/observe.h"
+#include "plan/repair.h"
+
+int open_run_journal(struct session *session, struct open_run *ret, struct error *err)
+{
+	auto_free char *folder = session_state_folder(session, err);
+
+	if (!folder)
+		return -1;
+	ret->journal = journal_open(folder, err);
+	if (!ret->journal)
+		return -1;
+	ret->folder = steal(folder);
+	return 0;
+}
+
+int open_run_current(struct session *session, bool any, struct open_run *ret, struct error *err)
+{
+	auto_free char *name = NULL;
+
+	if (open_run_journal(session, ret, err) < 0 ||
+	    journal_current(ret->journal, any, &ret->run, err) < 0)
+		return -1;
+	name = alloc_format("journal's plan of run %s", ret->run.id);
+	return plan_parse(&ret->plan, name, slice_of(ret->run.plan), err);
+}
+
+int open_run_check_cluster(const struct session *session, const struct plan *plan,
+			   struct error *err)
+{
+	if (strcmp(plan->cluster_uid, session->cluster_uid) == 0)
+		return 0;
+	return error_set(err, ERROR_REFUSED,
+			 "the plan is for the cluster at %s (identity %s), but '%s' is another one "
+			 "(%s); check "
+			 "--context",
+			 plan->server, plan->cluster_uid, kube_client_server(session->kube),
+			 session->cluster_uid);
+}
+
+struct open_run_gate {
+	struct session *session;
+	const struct plan *plan;
+};
+
+/* Compares what the plan rests on with the cluster now. The API alone is asked: milliseconds. */
+static int open_run_gate(void *data, struct error *err)
+{
+	const struct open_run_gate *gate = data;
+	auto_json json_t *observation = NULL;
+	auto_cluster struct cluster *cluster = NULL;
+	auto_json json_t *digest = NULL;
+	auto_free char *difference = NULL;
+
+	if (observe_cluster(gate->session->kube, NULL, OBSERVE_API, &observation, err) < 0 ||
+	    cluster_build(observation, &cluster, err) < 0)
+		return -1;
+	digest = plan_digest(cluster);
+	difference = plan_digest_difference(gate->plan->digest, digest);
+	if (!difference)
+		return 0;
+	return error_set(err, ERROR_REFUSED,
+			 "the cluster has changed since the plan was made (%s); make the plan anew",
+			 difference);
+}
+
+static void open_run_say(const struct session *session, const struct open_run *open,
+			 const struct executor_result *result, enum plan_stage until, bool dry_run)
+{
+	if (dry_run) {
+		printf("dry run: %zu step%s would change something, %zu %s so already; nothing was "
+		       "changed\n",
+		       result->changed, result->changed == 1 ? "" : "s", result->already,
+		       result->already == 1 ? "is" : "are");
+		return;
+	}
+	printf("run %s: %zu step%s done now, %zu before", open->plan.run, result->changed,
+	       result->changed == 1 ? "" : "s", result->already);
+	if (until == PLAN_STAGE_FINALIZE) {
+		puts("; finished");
+		return;
+	}
+	printf("\n");
+	if (result->pending > plan_count_stage(&open->plan, PLAN_STAGE_FINALIZE))
+		printf("stages after '%s' remain; go on with:\n  %s resume\n",
+		       plan_stage_name(until), session->program);
+	else if (result->pending)
+		printf("Old addresses keep answering until nobody uses them. When you are "
+		       "content:\n"
+		       "  %s finalize\n",
+		       session->program);
+}
+
+int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
+		     enum plan_stage until, bool dry_run, bool check_digest, struct error *err)
+{
+	struct open_run_gate gate = {session, &open->plan};
+	struct executor_options options = {
+		.kube = session->kube,
+		.pool = node_pool_reaches_nodes(session->pool) ? session->pool : NULL,
+		.journal = open->journal,
+		.plan = &open->plan,
+		.folder = open->folder,
+		.from = from,
+		.until = until,
+		.dry_run = dry_run,
+		.gate = check_digest ? open_run_gate : NULL,
+		.gate_data = &gate,
+	};
+	struct executor_result result;
+
+	if (executor_run(&options, &result, err) < 0)
+		return -1;
+	open_run_say(session, open, &result, until, dry_run);
+	return 0;
+}
+
+void open_run_release(struct open_run *open)
+{
+	plan_release(&open->plan);
+	journal_run_release(&open->run);
+	journal_free(open->journal);
+	free(open->folder);
+	*open = (struct open_run){0};
+}

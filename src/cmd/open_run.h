@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CMD_OPEN_RUN_H
+#define CMD_OPEN_RUN_H
+
+#include "cmd/session.h"
+#include "plan/plan.h"
+#include "run/executor.h"
+#include "run/journal.h"
+
+/* The run of a cluster with its journal and plan: what apply, resume, status and finalize share. */
+struct open_run {
+	char *folder; /* state folder of the cluster */
+	struct journal *journal;
+	struct journal_run run;
+	struct plan plan;
+};
+
+/* Opens the journal of the session's cluster only. */
+must_check int open_run_journal(struct session *session, struct open_run *ret, struct error *err);
+
+/* Opens the journal and the run that is open (or with `any` the last one), and reads its plan.
+ * ERROR_NOT_FOUND when there is none. */
+must_check int open_run_current(struct session *session, bool any, struct open_run *ret,
+				struct error *err);
+
+/* ERROR_REFUSED unless the plan was made for the session's cluster. */
+must_check int open_run_check_cluster(const struct session *session, const struct plan *plan,
+				      struct error *err);
+
+/* Executes stages `from` to `until` and says what came of it. Gives the exit status, or -1. */
+int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
+		     enum plan_stage until, bool dry_run, bool check_digest, struct error *err);
+
+void open_run_release(struct open_run *open);
+#define auto_open_run __attribute__((cleanup(open_run_release)))
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "cmd/commands.h"
+#include "plan/repair.h"
+#include "step/step.h"
+
+struct plan_settings {
+	bool repair;
+	const char *to;
+	const char *out;
+	const char *restart;
+	const char *explain;
+};
+
+#define SETTING(field) offsetof(struct plan_settings, field)
+
+static const struct option plan_options[] = {
+	{"repair", 0, NULL, OPTION_FLAG, SETTING(repair), NULL,
+	 "make whole a cluster where a change was begun or went wrong"},
+	{"to", 0, "CIDR", OPTION_TEXT, SETTING(to), NULL,
+	 "the Service range wanted (with --repair: where the servers' flags do not say it)"},
+	{"out", 0, "FILE", OPTION_TEXT, SETTING(out), NULL, "write the plan to FILE, for 'apply'"},
+	{"restart", 0, "WHICH", OPTION_CHOICE, SETTING(restart), "needed all none",
+	 "workloads that are restarted (default needed)"},
+	{"explain", 0, "STEP", OPTION_TEXT, SETTING(explain), NULL,
+	 "print everything about one step, like s03"},
+	{0},
+};
+
+/* "r-20261122-231500-5af3": readable, unique, fit for a label. */
+static int plan_run_id(char **ret, struct error *err)
+{
+	auto_free char *now = clock_format(clock_wall_s());
+	unsigned char random[3];
+	auto_buffer struct buffer id = {0};
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return error_set(err, ERROR_IO, "no random numbers to name the run with");
+	buffer_text(&id, "r-");
+	for (const char *c = now; *c && *c != 'Z'; c++) {
+		if (*c == 'T')
+			buffer_char(&id, '-');
+		else if (*c >= '0' && *c <= '9')
+			buffer_char(&id, *c);
+	}
+	buffer_format(&id, "-%02x%02x%02x", random[0], random[1], random[2]);
+	*ret = buffer_detach(&id);
+	return 0;
+}
+
+/* Wrong ranges are told before anything is asked of a server. */
+static int plan_canonical(const char *to, char **ret, struct error *err)
+{
+	struct net_cidr cidr;
+
+	if (!to)
+		return 0;
+	if (net_cidr_parse(slice_of(to), &cidr, err) < 0)
+		return error_wrap(err, "--to");
+	if (net_cidr_check_service(cidr, /* large_allowed= */ true, err) < 0)
+		return error_wrap(err, "--to");
+	*ret = alloc_text(net_cidr_text(cidr).text);
+	return 0;
+}
+
+static void plan_print_steps(const struct plan *plan, enum plan_stage stage, bool wide)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		const struct step_kind *kind = step_kind_find(step->kind);
+		auto_buffer struct buffer line = {0};
+
+		if (step->stage != stage || !kind)
+			continue;
+		kind->describe(step, &line);
+		log_filter(line.ptr ? line.ptr : (char[]){""});
+		printf("    %s  %s\n", step->id, buffer_cstr(&line));
+		if (wide && *step->why)
+			printf("         because %s\n", step->why);
+	}
+}
+
+static void plan_print_from(const struct plan *plan)
+{
+	const json_t *range;
+	size_t i;
+
+	json_array_foreach(plan->from, i, range)
+		printf("%s%s", i ? ", " : "", json_string_value(range));
+}
+
+static void plan_print(const struct session *session, const struct plan *plan, const char *out)
+{
+	auto_free char *cluster = session_cluster_line(session);
+	const json_t *note;
+	size_t i;
+
+	printf("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
+	plan_print_from(plan);
+	printf("%s%s\n", json_array_size(plan->from) ? " -> " : "", plan->to);
+	if (plan->count == 0) {
+		printf("\nNothing to do: the cluster is whole on %s.\n", plan->to);
+		return;
+	}
+	printf("run:     %s\n\n", plan->run);
+	for (int stage = 0; stage < PLAN_STAGE_COUNT; stage++) {
+		if (plan_count_stage(plan, (enum plan_stage)stage) == 0)
+			continue;
+		printf("  %s: %s\n", plan_stage_name((enum plan_stage)stage),
+		       plan_stage_summary((enum plan_stage)stage));
+		plan_print_steps(plan, (enum plan_stage)stage, session->output == SESSION_WIDE);
+	}
+	json_array_foreach(plan->notes, i, note)
+		printf("\nnote: %s\n", json_string_value(note));
+	if (out)
+		printf("\nNothing was changed. Carry it out with:\n  %s apply %s\n",
+		       session->program, out);
+	else
+		printf("\nNothing was changed and nothing written; --out FILE keeps the plan for "
+		       "'apply'.\n");
+}
+
+static int plan_explain(const struct plan *plan, const char *id, struct error *err)
+{
+	const struct plan_step *step = plan_find(plan, id);
+	const struct step_kind *kind = step ? step_kind_find(step->kind) : NULL;
+	auto_buffer struct buffer line = {0};
+	auto_free char *parameters = NULL;
+
+	if (!kind)
+		return error_set(err, ERROR_USAGE, "the plan has no step '%s'", id);
+	kind->describe(step, &line);
+	parameters = json_dumps(step->parameters, JSON_INDENT(2));
+	printf("%s (stage %s, kind %s)\n  %s\n", step->id, plan_stage_name(step->stage), step->kind,
+	       buffer_cstr(&line));
+	if (*step->why)
+		printf("  because %s\n", step->why);
+	printf("%s\n", parameters);
+	return 0;
+}
+
+static int plan_write(const struct plan *plan, const char *out, struct error *err)
+{
+	auto_json json_t *document = plan_to_json(plan);
+	auto_buffer struct buffer text = {.max = LIMIT_PLAN_FILE};
+	auto_free char *dump = json_dumps(document, JSON_INDENT(1));
+
+	buffer_text(&text, dump);
+	buffer_char(&text, '\n');
+	if (buffer_check(&text, out, err) < 0)
+		return -1;
+	return file_replace(out, text.ptr, text.len, 0600, 0, err);
+}
+
+static int plan_run(struct session *session, const struct command_input *input, struct error *err)
+{
+	const struct plan_settings *settings = input->settings;
+	auto_free char *to = NULL;
+	auto_free char *run = NULL;
+	auto_free char *now = clock_format(clock_wall_s());
+	auto_cluster struct cluster *cluster = NULL;
+	auto_plan struct plan plan = {0};
+	struct plan_request request = {.restart = settings->restart ? settings->restart : "needed",
+				       .created_at = now};
+
+	if (plan_canonical(settings->to, &to, err) < 0)
+		return -1;
+	if (!settings->repair)
+		return error_set(
+			err, ERROR_REFUSED,
+			"moving a healthy cluster is not in this version yet; --repair makes a "
+			"begun or broken change whole");
+	if (session_observe(session, &cluster, err) < 0 || plan_run_id(&run, err) < 0)
+		return -1;
+	request.to = to;
+	request.run = run;
+	request.nodes_reached = node_pool_reaches_nodes(session->pool);
+	if (plan_repair(cluster, &request, &plan, err) < 0)
+		return -1;
+	if (settings->explain)
+		return plan_explain(&plan, settings->explain, err);
+	if (settings->out && plan_write(&plan, settings->out, err) < 0)
+		return -1;
+	if (session->output == SESSION_JSON) {
+		auto_json json_t *document = plan_to_json(&plan);
+		auto_free char *text = json_dumps(document, JSON_INDENT(2));
+
+		puts(text);
+	} else {
+		plan_print(session, &plan, settings->out);
+	}
+	return 0;
+}
+
+const struct command command_plan = {
+	.name = "plan",
+	.arguments = "",
+	.summary = "the complete list of steps from the cluster as it is",
+	.details = "Looks at the cluster and its nodes, and lists what is missing until it is "
+		   "whole on one\n"
+		   "Service range. Changes nothing. Example:\n\n"
+		   "  kubectl renumber plan --repair --out repair.plan",
+	.options = plan_options,
+	.settings_size = sizeof(struct plan_settings),
+	.run = plan_run,
+};
