@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/backup.h"
-#include "agent/certificates.h"
+#include "agent/keyring.h"
 #include "agent/dial.h"
 #include "agent/dns.h"
 #include "agent/files.h"
@@ -39,12 +39,12 @@ static const struct {
 	{"sysfacts", host_sysfacts},
 	{"dial", dial_look},
 	{"dns", dns_look},
-	{"certs-audit", certificates_audit},
-	{"certs-names", certificates_names},
-	{"certs-issue", certificates_issue},
-	{"certs-csr", certificates_csr},
-	{"certs-import", certificates_import},
-	{"certs-restore", certificates_restore},
+	{"certs-audit", keyring_audit},
+	{"certs-names", keyring_names},
+	{"certs-issue", keyring_issue},
+	{"certs-csr", keyring_csr},
+	{"certs-import", keyring_import},
+	{"certs-restore", keyring_restore},
 };
 
 static agent_operation *serve_find(const char *op)
