@@ -133,6 +133,19 @@ static bool as_intended(const struct edit *e, const struct yaml *new)
 	return true;
 }
 
+/* Odd texts ("a: : ") may lead to positions that are out of order: no edit then. */
+static bool in_order(const struct edit *e)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->splices[i].start < at || e->splices[i].end < e->splices[i].start)
+			return false;
+		at = e->splices[i].end;
+	}
+	return at <= e->y->text.len;
+}
+
 /* Makes the splices, checks, and takes the new text over. */
 static int commit(struct edit *e, struct error *err)
 {
@@ -142,6 +155,8 @@ static int commit(struct edit *e, struct error *err)
 	struct slice old = yaml_text(e->y);
 	size_t at = 0;
 
+	if (!in_order(e))
+		return fail(e->y, e->target, err, "stands where it cannot be edited");
 	for (size_t i = 0; i < e->count; i++) {
 		buffer_append(&text, old.ptr + at, e->splices[i].start - at);
 		buffer_slice(&text, buffer_as_slice(&e->splices[i].text));
