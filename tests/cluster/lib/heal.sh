@@ -28,13 +28,14 @@ tool_exits() {
 heal_doctor() {
 	local code
 
+	say "doctor at ${1#kill-}"
 	check 'doctor exits with findings' tool_exits 2 doctor -o json
-	fact codes "$(jq -c '[.findings[].code] | unique' "$RESULT/doctor.out" 2>/dev/null || echo null)"
+	fact "codes_${1#kill-}" "$(jq -c '[.findings[].code] | unique' "$RESULT/doctor.out" 2>/dev/null || echo null)"
 	for code in $(scenario_codes "${1#kill-}" "$REGIME"); do
 		case $code in
-		!*) check "doctor does not claim ${code#!}" jq -e --arg code "${code#!}" \
+		!*) check "$1: doctor does not claim ${code#!}" jq -e --arg code "${code#!}" \
 			'all(.findings[]; .code != $code)' "$RESULT/doctor.out" ;;
-		*) check "doctor finds $code" jq -e --arg code "$code" \
+		*) check "$1: doctor finds $code" jq -e --arg code "$code" \
 			'any(.findings[]; .code == $code)' "$RESULT/doctor.out" ;;
 		esac
 	done

@@ -3,7 +3,7 @@
 # The scenarios: how each is brought about, and what the doctor must find.
 
 SCENARIOS='incident-flag incident-delete incident-gone incident-pinned incident-certs-1of3
-	incident-certs-all incident-half kill-incident-delete kill-incident-half incident-procedure certs'
+	incident-certs-all incident-half incident-walk kill-incident-delete kill-incident-half incident-procedure certs'
 
 scenario_list() {
 	# shellcheck disable=SC2086 # one a line
@@ -15,7 +15,7 @@ scenario_known() {
 	case ${1#kill-} in
 	incident-flag | incident-delete | incident-gone | incident-pinned | incident-certs-1of3 | \
 		incident-certs-all | incident-half) ;;
-	incident-procedure | certs) [ "$1" = "${1#kill-}" ] ;;
+	incident-procedure | incident-walk | certs) [ "$1" = "${1#kill-}" ] ;;
 	*) return 1 ;;
 	esac
 }
@@ -34,43 +34,68 @@ calico_complaint() {
 	esac
 }
 
-# scenario_break NAME: the same steps, as far as the operator had come
-scenario_break() {
-	local name=${1#kill-} all=$CONTROL_PLANES
+# scenario_step NAME: from the point before it to this one
+scenario_step() {
+	case $1 in
+	incident-flag) incident_change_flags ;;
+	incident-delete | incident-gone)
+		incident_delete "${1#incident-}"
+		incident_calico_fails "$(calico_complaint "$1")"
+		incident_pods_stick
+		;;
+	incident-pinned) incident_pin_calico ;;
+	incident-certs-1of3) incident_certificates "${CONTROL_PLANES%% *}" ;;
+	incident-certs-all)
+		# shellcheck disable=SC2086 # a list of nodes; the first has them already
+		incident_certificates ${CONTROL_PLANES#* }
+		;;
+	incident-half)
+		incident_move_half
+		incident_leave_backup "${CONTROL_PLANES##* }"
+		;;
+	esac
+}
 
-	[ "$name" != certs ] || return 0
-	incident_change_flags
-	[ "$name" != incident-flag ] || return 0
-	incident_delete "${name#incident-}"
-	incident_calico_fails "$(calico_complaint "$name")"
-	incident_pods_stick
-	case $name in
-	incident-delete | incident-gone | incident-procedure) return ;;
+# scenario_points NAME: the points that an operator comes by on the way to it
+scenario_points() {
+	local point points='incident-flag incident-delete incident-pinned incident-certs-1of3 incident-certs-all incident-half'
+
+	case $1 in
+	certs) return ;;
+	incident-gone)
+		echo incident-flag incident-gone
+		return
+		;;
 	esac
-	incident_pin_calico
-	case $name in
-	incident-certs-1of3) all=${CONTROL_PLANES%% *} ;;
-	incident-pinned) return ;;
-	esac
-	# shellcheck disable=SC2086 # a list of nodes
-	incident_certificates $all
-	[ "$name" = incident-half ] || return 0
-	incident_move_half
-	incident_leave_backup "${CONTROL_PLANES##* }"
+	for point in $points; do
+		echo "$point"
+		[ "$point" != "$1" ] || return 0
+	done
+}
+
+# scenario_break NAME: to that point
+scenario_break() {
+	local name=${1#kill-} point
+
+	[ "$name" != incident-procedure ] || name=incident-delete
+	for point in $(scenario_points "$name"); do
+		scenario_step "$point"
+		[ "$name" != incident-walk ] || heal_doctor "$point"
+	done
 }
 
 # scenario_codes NAME REGIME: findings that the doctor must have, by code, and with
 # a ! those that would be untrue
 scenario_codes() {
 	case $1 in
-	incident-flag) echo 'KR102 KR105 KR302 KR601 !KR201 !KR203 !KR204 !KR301 !KR501 !KR503' ;;
-	incident-delete) echo 'KR105 KR203 KR204 KR301 KR501 KR502 KR507 KR601 !KR102 !KR201 !KR503' ;;
-	incident-gone) echo 'KR105 KR110 KR201 KR204 KR501 KR507 KR509 KR601 !KR102 !KR203 !KR503' ;;
+	incident-flag) echo 'KR102 KR105 KR302 KR601 !KR201 !KR203 !KR204 !KR301 !KR501 !KR503 !KR510' ;;
+	incident-delete) echo 'KR105 KR203 KR204 KR301 KR501 KR502 KR507 KR510 KR601 !KR102 !KR201 !KR503' ;;
+	incident-gone) echo 'KR105 KR110 KR201 KR204 KR501 KR507 KR509 KR510 KR601 !KR102 !KR203 !KR503' ;;
 	incident-pinned | incident-certs-1of3)
-		echo 'KR105 KR203 KR204 KR301 KR503 KR601 !KR102 !KR201 !KR501 !KR502 !KR604'
+		echo 'KR105 KR203 KR204 KR301 KR503 KR601 !KR102 !KR201 !KR501 !KR502 !KR510 !KR604'
 		;;
-	incident-certs-all) echo 'KR105 KR203 KR204 KR503 KR601 !KR102 !KR201 !KR301 !KR302 !KR501 !KR604' ;;
-	incident-half) echo 'KR105 KR203 KR204 KR205 KR503 KR601 KR604 !KR102 !KR201 !KR301 !KR302 !KR501' ;;
+	incident-certs-all) echo 'KR105 KR203 KR204 KR503 KR601 !KR102 !KR201 !KR301 !KR302 !KR501 !KR510 !KR604' ;;
+	incident-half) echo 'KR105 KR203 KR204 KR205 KR503 KR601 KR604 !KR102 !KR201 !KR301 !KR302 !KR501 !KR510' ;;
 	esac
 	case $1:$2 in
 	incident-flag:bitmap) echo 'KR106 !KR110' ;;
