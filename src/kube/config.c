@@ -405,8 +405,8 @@ static int kube_config_context(struct kube_config *config, const struct kube_con
 	if (!config->space)
 		config->space = alloc_text("default");
 	if (!config->cluster)
-		return kube_document_error(in, context, err, "context '%s' names no cluster",
-					   config->context);
+		return error_set(err, ERROR_USAGE, "context '%s' in '%s' names no cluster",
+				 config->context, in->file);
 	return 0;
 }
 
