@@ -7,7 +7,8 @@
  *   bridge     type LoadBalancer of a class that nobody serves, the old address in its status
  *   status     type ClusterIP, the old address in its status (servers up to 1.28 allow that)
  * addresses (array: what shall answer), clusterIP (optional: explicit address for the alias),
- * endpoints (optional array "ip:port": slices that we write, for Services without selector),
+ * endpoints (optional array "ip:port": a slice that we write, for default/kubernetes),
+ * copyEndpoints (optional true: the original's slices are copied; it has no selector),
  * template (optional object: spec parts of a Service that exists no more).
  *
  * Endpoints come before an address is claimed: an alias that claims an address without having
@@ -245,23 +246,61 @@ static json_t *alias_slice(const struct step_context *context, const struct plan
 		(json_int_t)port, "protocol", "TCP");
 }
 
-static int alias_create_slice(struct step_context *context, const struct plan_step *step,
-			      const json_t *original, struct error *err)
+static int alias_put_slice(struct step_context *context, const struct plan_step *step,
+			   const char *version, const json_t *slice, struct error *err)
 {
-	auto_free char *version = NULL;
-	auto_json json_t *slice = NULL;
-	struct kube_target target = {.group = "discovery.k8s.io", .plural = "endpointslices"};
+	const struct kube_target target = {.group = "discovery.k8s.io",
+					   .version = version,
+					   .plural = "endpointslices",
+					   .space = step_optional_text(step, "namespace")};
 
-	if (step_slice_version(context, &version, err) < 0)
-		return -1;
-	target.version = version;
-	target.space = step_optional_text(step, "namespace");
-	slice = alias_slice(context, step, original, version);
 	if (kube_client_create(context->kube, &target, slice, NULL, NULL, err) == 0)
 		return 0;
 	if (err->kind != ERROR_CONFLICT)
 		return -1;
 	error_release(err);
+	return 0;
+}
+
+static int alias_create_slice(struct step_context *context, const struct plan_step *step,
+			      const json_t *original, struct error *err)
+{
+	auto_free char *version = NULL;
+	auto_json json_t *slice = NULL;
+
+	if (step_slice_version(context, &version, err) < 0)
+		return -1;
+	slice = alias_slice(context, step, original, version);
+	return alias_put_slice(context, step, version, slice, err);
+}
+
+/* A Service without selector has endpoints that somebody wrote; the alias gets copies. */
+static int alias_copy_slices(struct step_context *context, const struct plan_step *step,
+			     struct error *err)
+{
+	const char *name = step_optional_text(step, "name");
+	auto_free char *version = NULL;
+	auto_json json_t *slices = NULL;
+	json_t *slice;
+	size_t i;
+
+	if (step_slice_version(context, &version, err) < 0 ||
+	    step_slices(context, step_optional_text(step, "namespace"),
+			step_optional_text(step, "of"), &slices, err) < 0)
+		return -1;
+	json_array_foreach(slices, i, slice) {
+		auto_free char *copy = alloc_format("%.50s-copy-%zu", name, i + 1);
+
+		json_object_set_new(slice, "metadata",
+				    json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "name", copy,
+					      "namespace", step_optional_text(step, "namespace"),
+					      "labels", "kubernetes.io/service-name", name,
+					      "endpointslice.kubernetes.io/managed-by",
+					      ALIAS_MANAGER, CLUSTER_RUN_LABEL,
+					      context->plan->run));
+		if (alias_put_slice(context, step, version, slice, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -327,6 +366,9 @@ static int alias_apply(struct step_context *context, const struct plan_step *ste
 	if (alias_create(context, step, original, err) < 0)
 		return -1;
 	if (endpoints && alias_create_slice(context, step, original, err) < 0)
+		return -1;
+	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")) &&
+	    alias_copy_slices(context, step, err) < 0)
 		return -1;
 	if (!endpoints && json_object_get(original, "selector") &&
 	    alias_await_endpoints(context, step, err) < 0)
