@@ -424,7 +424,8 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 
 		if ((strcmp(e->reason, "FailedCreatePodSandBox") != 0 &&
 		     strcmp(e->reason, "FailedKillPod") != 0) ||
-		    e->last_s + RECENT_S < c->observed_s || is_repeated(c, i))
+		    !strstr(e->message, "network") || e->last_s + RECENT_S < c->observed_s ||
+		    is_repeated(c, i))
 			continue;
 		if (!f)
 			f = finding_add(list, "KR510", FINDING_ERROR, "Pod sandboxes");
