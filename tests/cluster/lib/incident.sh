@@ -108,11 +108,15 @@ calico_crashing() {
 		[.items[].status.containerStatuses[]? | select(.restartCount > 1 and (.ready | not))] | length == $n' >/dev/null
 }
 
+calico_fails() {
+	calico_log >"$DIR/run/calico.log"
+	calico_crashing && grep -q "$1" "$DIR/run/calico.log"
+}
+
 # Nothing refreshes what the containers know: calico fails first, and stays dead.
 incident_calico_fails() {
-	wait_until 120 2 calico_crashing || die "calico does not crash"
-	calico_log >"$DIR/run/calico.log"
-	grep -q "$1" "$DIR/run/calico.log" || die "calico does not say '$1': $(tail -n 3 "$DIR/run/calico.log")"
+	wait_until 150 2 calico_fails "$1" ||
+		die "calico does not crash with '$1': $(tail -n 3 "$DIR/run/calico.log")"
 	grep -q 'dial tcp 10.96.0.1:443: i/o timeout' <(kc -n shop logs -l app=client --tail=3) ||
 		die "the client does not miss the old address"
 	say "incident: calico is crash-looping on every node ($1)"
