@@ -7,6 +7,7 @@
 /* One for each file of this folder that is a command; cmd/table.c has their order. */
 extern const struct command command_doctor;
 extern const struct command command_certs;
+extern const struct command command_scan;
 extern const struct command command_plan;
 extern const struct command command_apply;
 extern const struct command command_status;

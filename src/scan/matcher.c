@@ -182,8 +182,9 @@ static bool look_ipv4(struct slice text, size_t at, const struct scan_needle *ne
 		m.address.bytes[i] = (uint8_t)octet;
 		p += n;
 	}
-	if ((separator != '.' && separator != '-') || !net_cidr_contains(needle->range, m.address) ||
-	    !begins_word(text, at, separator) || !ends_word(text, p, separator))
+	if ((separator != '.' && separator != '-') ||
+	    !net_cidr_contains(needle->range, m.address) || !begins_word(text, at, separator) ||
+	    !ends_word(text, p, separator))
 		return false;
 	m.len = p - at;
 	m.form = separator == '.' ? SCAN_ADDRESS : SCAN_DASHED;
@@ -206,9 +207,9 @@ static bool look_ipv6(struct slice text, size_t at, const struct scan_needle *ne
 	       (is_hex(text.ptr[end]) || text.ptr[end] == ':' || text.ptr[end] == '.'))
 		end++;
 	/* "fd00::1." and "fd00::1:" at the end of a sentence; "fd00::" is an address */
-	while (end > start && (text.ptr[end - 1] == '.' ||
-			       (text.ptr[end - 1] == ':' && end - start >= 2 &&
-				text.ptr[end - 2] != ':')))
+	while (end > start &&
+	       (text.ptr[end - 1] == '.' ||
+		(text.ptr[end - 1] == ':' && end - start >= 2 && text.ptr[end - 2] != ':')))
 		end--;
 	m.offset = start;
 	m.len = end - start;
@@ -226,9 +227,9 @@ static bool look(struct slice text, size_t at, const struct scan_needle *n, stru
 {
 	/* an address of a range without a whole fixed part is found at its first separator */
 	if (n->len == 1) {
-		while (at > 0 && (n->text[0] == '.' ? is_digit(text.ptr[at - 1])
-						    : is_hex(text.ptr[at - 1]) ||
-							      text.ptr[at - 1] == ':'))
+		while (at > 0 &&
+		       (n->text[0] == '.' ? is_digit(text.ptr[at - 1])
+					  : is_hex(text.ptr[at - 1]) || text.ptr[at - 1] == ':'))
 			at--;
 	}
 	if (n->range.base.family == NET_IPV4)
@@ -246,16 +247,16 @@ static void add_needle(struct scan_matcher *m, struct net_cidr range)
 	n->len = 0;
 	if (range.base.family == NET_IPV4) {
 		for (unsigned int i = 0; i < 3 && (i + 1) * 8 <= range.bits; i++)
-			n->len += (size_t)snprintf(n->text + n->len, sizeof(n->text) - n->len, "%u.",
-						   range.base.bytes[i]);
+			n->len += (size_t)snprintf(n->text + n->len, sizeof(n->text) - n->len,
+						   "%u.", range.base.bytes[i]);
 		if (n->len == 0)
 			n->text[n->len++] = '.';
 		return;
 	}
 	/* 0:… may be written "::…": nothing fixed */
 	if (range.bits >= 16 && (range.base.bytes[0] || range.base.bytes[1]))
-		n->len = (size_t)snprintf(n->text, sizeof(n->text), "%x:",
-					  range.base.bytes[0] << 8 | range.base.bytes[1]);
+		n->len = (size_t)snprintf(n->text, sizeof(n->text),
+					  "%x:", range.base.bytes[0] << 8 | range.base.bytes[1]);
 	else
 		n->text[n->len++] = ':';
 }

@@ -51,7 +51,7 @@ struct scan_matcher {
 struct scan_cursor {
 	const struct scan_matcher *matcher;
 	struct slice text;
-	size_t at[2];		     /* where the search of each needle goes on */
+	size_t at[2];		    /* where the search of each needle goes on */
 	struct scan_match found[2]; /* its next match; len 0 at the end */
 	bool searched[2];
 };

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "text/utf8.h"
 
 /*
  * libfyaml's events give the byte positions (its marks count bytes, its columns characters; we
@@ -417,28 +418,6 @@ static int read_events(struct reader *r, struct error *err)
 	if (fy_parser_get_stream_error(r->parser))
 		return parser_error(r, err);
 	return 0;
-}
-
-/* The length of the UTF-8 character at p, 0 when it is none. Surrogates and overlong forms, which
- * the parsers of Kubernetes refuse, are told apart by the second byte (RFC 3629, section 4). */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n = *p < 0x80   ? 1
-		   : *p < 0xc2 ? 0
-		   : *p < 0xe0 ? 2
-		   : *p < 0xf0 ? 3
-		   : *p < 0xf5 ? 4
-			       : 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 static int refuse_bad_utf8(struct reader *r, struct error *err)

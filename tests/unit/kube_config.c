@@ -321,7 +321,10 @@ static void test_bytes(void)
 
 	TEST("a NUL byte");
 	CHECK_ERROR(kube_config_parse(&config, (struct slice){"a: b\0c", 6}, "f", NULL, &err), &err,
-		    ERROR_PARSE, "f:1:1: not a text: it has a NUL byte");
+		    ERROR_PARSE, "f:1:5: not a text: a NUL byte");
+	TEST("bytes that are no UTF-8");
+	CHECK_ERROR(kube_config_parse(&config, SLICE("a: b\n%\xff\xff"), "f", NULL, &err), &err,
+		    ERROR_PARSE, "f:2:2: not a text: not UTF-8");
 	TEST("a NUL byte by escape");
 	CHECK_ERROR(
 		kube_config_parse(&config, SLICE("current-context: \"a\\0b\"\n"), "f", NULL, &err),
