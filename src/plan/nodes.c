@@ -160,6 +160,40 @@ static bool workload_container_is_stale(const struct planner *p,
 	return false;
 }
 
+/* The network plugin's kubeconfig on the node, which it writes when it starts, names an old
+ * address. */
+static bool workload_cni_is_old(const struct planner *p, const struct cluster_node *node)
+{
+	for (size_t i = 0; i < node->host.cni_servers.count; i++) {
+		const char *url = node->host.cni_servers.items[i];
+		const char *host = strstr(url, "://");
+		auto_free char *address = NULL;
+
+		host = host ? host + 3 : url;
+		address = alloc_text_n(host, strcspn(host, ":/"));
+		if (workload_address_is_old(p, address))
+			return true;
+	}
+	return false;
+}
+
+/* The Pod that wires others: on the host's network, from a DaemonSet, and known by what it reads
+ * or by its name. */
+static bool workload_is_network_plugin(const struct cluster_pod *pod)
+{
+	static const char *const names[] = {"calico", "canal",	     "cilium", "flannel",
+					    "weave",  "kube-router", "antrea", "kube-ovn"};
+
+	if (pod->reads_services_endpoint)
+		return true;
+	if (!pod->host_network || !pod->owner_kind || strcmp(pod->owner_kind, "DaemonSet") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strstr(pod->owner_name, names[i]))
+			return true;
+	return false;
+}
+
 /* What a Pod of a node that could not be looked at holds is not known: it is stale. So is one that
  * cannot run, and one that takes its address from a ConfigMap that this plan changes. */
 static bool workload_pod_is_stale(const struct planner *p, const struct cluster_pod *pod)
@@ -168,6 +202,11 @@ static bool workload_pod_is_stale(const struct planner *p, const struct cluster_
 		pod->node ? cluster_find_node(p->cluster, pod->node) : NULL;
 
 	if (pod->waiting_reason && strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0)
+		return true;
+	/* restarted by kubelet and not ready now: between two crashes */
+	if (!pod->ready && pod->restarts > 0)
+		return true;
+	if (node && workload_is_network_plugin(pod) && workload_cni_is_old(p, node))
 		return true;
 	if (pod->reads_services_endpoint && nodes_endpoint_is_wrong(p))
 		return true;
@@ -219,9 +258,7 @@ static void workloads_collect(const struct planner *p, struct workloads *list)
 			continue;
 		w = workloads_find(list, pod);
 		w->stale = true;
-		w->network_plugin = w->network_plugin || pod->reads_services_endpoint ||
-				    (pod->host_network && pod->owner_kind &&
-				     strcmp(pod->owner_kind, "DaemonSet") == 0);
+		w->network_plugin = w->network_plugin || workload_is_network_plugin(pod);
 	}
 }
 

@@ -310,10 +310,11 @@ static int alias_has_endpoints(struct step_context *context, const struct plan_s
 	auto_json json_t *slices = NULL;
 	const char *namespace_ = step_optional_text(step, "namespace");
 
-	context->say(context, "waiting for the endpoints of %s", step->subject);
 	if (step_slices(context, namespace_, step_optional_text(step, "name"), &slices, err) < 0)
 		return -1;
 	*ret_done = step_slices_ready(slices) > 0;
+	if (!*ret_done)
+		context->say(context, "waiting for the endpoints of %s", step->subject);
 	return 0;
 }
 
@@ -390,6 +391,26 @@ static void trim_describe(const struct plan_step *step, struct buffer *out)
 	buffer_format(out, "leave only the old address to %s", step->subject);
 }
 
+/* An alias that went meanwhile claims nothing any more. */
+static int trim_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	auto_json json_t *service = NULL;
+	struct kube_target target;
+
+	if (step_service_target(step, &target, err) < 0)
+		return -1;
+	*ret_done = true;
+	if (kube_client_get(context->kube, &target, &service, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		return 0;
+	}
+	*ret_done = alias_claims(service, json_object_get(step->parameters, "addresses"));
+	return 0;
+}
+
 static int trim_apply(struct step_context *context, const struct plan_step *step, struct error *err)
 {
 	return alias_claim(context, step, err);
@@ -398,7 +419,7 @@ static int trim_apply(struct step_context *context, const struct plan_step *step
 const struct step_kind step_alias_trim = {
 	.name = "alias-trim",
 	.describe = trim_describe,
-	.check = alias_check,
+	.check = trim_check,
 	.apply = trim_apply,
 };
 
