@@ -57,7 +57,7 @@ check_kubeadm_certificates() {
 check_pod_reaches() {
 	local phase
 
-	kc -n shop run reach --image=docker.io/renumber-test/client:1 --image-pull-policy=Never --restart=Never \
+	kc -n shop run reach --image=localhost/renumber-test/client:1 --image-pull-policy=Never --restart=Never \
 		--command -- /client "https://$NEW_API/version" >&2 || return 1
 	phase=$(wait_until 60 1 pod_ended reach && kc -n shop get pod reach -o 'jsonpath={.status.phase}')
 	kc -n shop logs reach --tail=3

@@ -124,7 +124,7 @@ incident_calico_fails() {
 
 # No Pod can be created or destroyed: one of each waits from here on.
 incident_pods_stick() {
-	kc -n shop run created --image=docker.io/renumber-test/client:1 --image-pull-policy=Never --command -- /client >&2
+	kc -n shop run created --image=localhost/renumber-test/client:1 --image-pull-policy=Never --command -- /client >&2
 	DESTROYED=$(kc -n shop get pods -l app=echo -o 'jsonpath={.items[0].metadata.name}')
 	kc -n shop delete pod "$DESTROYED" --wait=false >&2
 	wait_until 40 1 pod_events created 'error getting ClusterInformation' || die "a Pod was created all the same"

@@ -8,7 +8,7 @@ workload_image() {
 
 	rootfs=$(mktemp -d "$DIR/rootfs.XXXXXX")
 	cp "$PROGRAMS/$1" "$rootfs/$1"
-	image_import "docker.io/renumber-test/$1" 1 "$rootfs" >/dev/null 2>&1
+	image_import "localhost/renumber-test/$1" 1 "$rootfs" >/dev/null 2>&1
 	rm -rf "$rootfs"
 }
 
