@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "text/utf8.h"
 
 static char *kube_document_folder(const char *file)
 {
@@ -32,7 +33,11 @@ static int kube_document_syntax(const char *file, struct fy_diag *diag, struct e
 static int kube_document_build(struct kube_document *document, struct error *err)
 {
 	struct fy_diag *diag = fy_diag_create(NULL);
-	struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
+	/* sloppy: a closing bracket may stand at its key's column, as Go's parsers allow */
+	struct fy_parse_cfg cfg = {.search_path = "",
+				   .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+					    FYPCF_SLOPPY_FLOW_INDENTATION,
+				   .diag = diag};
 	int result = 0;
 
 	fy_diag_set_collect_errors(diag, true);
@@ -57,14 +62,32 @@ static bool kube_document_is_blank(struct slice text)
 	return true;
 }
 
+/* libfyaml never returns from some texts that are no UTF-8. */
+static int kube_document_check_bytes(struct slice text, const char *file, struct error *err)
+{
+	const unsigned char *p = (const unsigned char *)text.ptr;
+	unsigned line = 1, column = 1;
+	size_t len;
+
+	for (size_t i = 0; i < text.len; i += len) {
+		len = utf8_length(p + i, text.len - i);
+		if (len == 0 || p[i] == '\0')
+			return error_set(err, ERROR_PARSE, "%s:%u:%u: not a text: %s", file, line,
+					 column, len ? "a NUL byte" : "not UTF-8");
+		column = p[i] == '\n' ? 1 : column + 1;
+		line += p[i] == '\n';
+	}
+	return 0;
+}
+
 int kube_document_parse(struct kube_document *ret, struct slice text, const char *file,
 			struct error *err)
 {
 	auto_kube_document struct kube_document document = {.file = alloc_text(file),
 							    .folder = kube_document_folder(file)};
 
-	if (text.len && memchr(text.ptr, 0, text.len))
-		return error_set(err, ERROR_PARSE, "%s:1:1: not a text: it has a NUL byte", file);
+	if (kube_document_check_bytes(text, file, err) < 0)
+		return -1;
 	secret_set(&document.text, text.ptr, text.len);
 	if (!kube_document_is_blank(text)) {
 		if (kube_document_build(&document, err) < 0)

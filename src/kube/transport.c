@@ -2,6 +2,7 @@
 #include "kube/transport.h"
 
 #include <curl/curl.h>
+#include <openssl/x509_vfy.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ struct kube_transport {
 	char *host_header; /* owned; "Host: …" where the URL has the TLS name; NULL */
 	char *address;	   /* owned; of kube_transport_options */
 	uint16_t port;
+	struct kube_trust trust;
 	bool pinned;
 	bool chosen; /* the pinned connection is the one with these ends */
 	char *local; /* owned; "10.1.15.1 41234" */
@@ -139,6 +141,7 @@ void kube_transport_free(struct kube_transport *t)
 	free(t->host_header);
 	free(t->address);
 	free(t->local);
+	kube_trust_release(&t->trust);
 	free(t);
 }
 
@@ -300,6 +303,17 @@ static struct curl_blob kube_transport_blob(const char *bytes, size_t len)
 	return (struct curl_blob){(char *)(uintptr_t)bytes, len, CURL_BLOB_NOCOPY};
 }
 
+static CURLcode kube_transport_context(CURL *easy, void *context, void *data)
+{
+	struct kube_transport *t = data;
+
+	(void)easy;
+	/* not verified at all otherwise: the watched verification would be a refusal */
+	if (!t->config->insecure)
+		kube_trust_watch(&t->trust, context);
+	return CURLE_OK;
+}
+
 static void kube_transport_set_tls(struct kube_transport *t,
 				   const struct kube_credential *credential)
 {
@@ -309,6 +323,8 @@ static void kube_transport_set_tls(struct kube_transport *t,
 	struct curl_blob blob;
 
 	curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, kube_transport_context);
+	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
 	if (config->insecure) {
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -401,23 +417,8 @@ static void kube_transport_set_request(struct kube_transport *t, struct kube_tra
 static int kube_transport_distrusted(struct kube_transport *t, struct kube_attempt *attempt,
 				     struct error *err)
 {
-	struct kube_trust_failure failure = {.server = t->server,
-					     .name = t->name,
-					     .own_ca = t->config->ca != NULL,
-					     .address = t->address,
-					     .port = t->port};
-	char *address = NULL;
-	long port = 0;
-
 	attempt->hopeless = true;
-	curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &failure.verify_result);
-	if (!failure.address && !t->config->proxy_url) {
-		curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &address);
-		curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
-		failure.address = address;
-		failure.port = address && *address ? (uint16_t)port : 0;
-	}
-	return kube_trust_error(&failure, err);
+	return kube_trust_error(&t->trust, t->server, t->name, t->config->ca != NULL, err);
 }
 
 static int kube_transport_refused(const struct kube_transport *t, const char *detail,
@@ -444,6 +445,13 @@ static int kube_transport_late(const struct kube_transport *t, const struct kube
 			 t->server, after);
 }
 
+static bool kube_transport_is_distrust(const struct kube_transport *t, CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION ||
+	       (code == CURLE_SSL_CONNECT_ERROR && t->trust.met &&
+		t->trust.verify_result != X509_V_OK);
+}
+
 /* `detail` is libcurl's own sentence. */
 static int kube_transport_error(struct kube_transport *t, struct kube_transport_run *run,
 				CURLcode code, const char *detail, struct error *err)
@@ -464,6 +472,8 @@ static int kube_transport_error(struct kube_transport *t, struct kube_transport_
 				 "the connection to %s was cut before the answer "
 				 "came",
 				 t->server);
+	if (kube_transport_is_distrust(t, code))
+		return kube_transport_distrusted(t, attempt, err);
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 		attempt->hopeless = true;
@@ -475,8 +485,6 @@ static int kube_transport_error(struct kube_transport *t, struct kube_transport_
 		return kube_transport_refused(t, detail, err);
 	case CURLE_OPERATION_TIMEDOUT:
 		return kube_transport_late(t, attempt, err);
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return kube_transport_distrusted(t, attempt, err);
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CACERT_BADFILE:
 		attempt->hopeless = true;
@@ -531,6 +539,7 @@ int kube_transport_perform(struct kube_transport *t, const struct kube_credentia
 	attempt->status = 0;
 	attempt->sent = attempt->hopeless = attempt->ended = false;
 	attempt->retry_after_s = 0;
+	kube_trust_release(&t->trust);
 	curl_easy_reset(t->easy);
 	kube_transport_set_connection(t, attempt);
 	kube_transport_set_tls(t, credential);
