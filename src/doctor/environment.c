@@ -41,6 +41,28 @@ static void unreachable(const struct patient *p, struct finding_list *list)
 		unasked, c->node_count);
 }
 
+/* A node that answers, but not to everything: then a clean report says less than it seems to. */
+static void partly_seen(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	struct finding *f = NULL;
+
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_texts *problems = &c->nodes[i].host.problems;
+
+		for (size_t k = 0; k < problems->count; k++) {
+			if (!f)
+				f = finding_add(list, "KR709", FINDING_WARNING,
+						"partly seen nodes");
+			finding_evidence(f, "%s", problems->items[k]);
+		}
+	}
+	if (!f)
+		return;
+	finding_message(f, "%zu things on nodes could not be looked at", f->evidence_count);
+	finding_remedy(f, "see the evidence; run 'kubectl renumber doctor -v' for more");
+}
+
 static void aliases(const struct patient *p, struct finding_list *list)
 {
 	const struct cluster *c = p->cluster;
@@ -191,6 +213,7 @@ static void cidrs(const struct patient *p, struct finding_list *list)
 void doctor_environment(const struct patient *p, struct finding_list *list)
 {
 	unreachable(p, list);
+	partly_seen(p, list);
 	aliases(p, list);
 	policies(p, list);
 	lock(p, list);

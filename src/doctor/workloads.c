@@ -327,6 +327,8 @@ static void kept_alive(const struct patient *p, struct finding_list *list)
 		auto_free char *subject = alloc_format("address/%s", d->address);
 		struct finding *f;
 
+		if (d->role == CLUSTER_DEAD_OTHER)
+			continue;
 		f = finding_add(list, "KR506", FINDING_WARNING, subject);
 		finding_message(f,
 				"%zu containers and files still use the old address %s, which "
@@ -336,6 +338,33 @@ static void kept_alive(const struct patient *p, struct finding_list *list)
 				  "'kubectl renumber finalize'");
 		add_holders(c, d, f);
 	}
+}
+
+/* Of these there may be thousands: one finding for all. */
+static void others_alive(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	struct finding *f = NULL;
+
+	for (size_t i = 0; i < c->aliased_count; i++) {
+		const struct cluster_dead_address *d = &c->aliased[i];
+
+		if (d->role != CLUSTER_DEAD_OTHER)
+			continue;
+		if (!f)
+			f = finding_add(list, "KR511", FINDING_WARNING, "addresses");
+		finding_evidence(f, "%s: %zu containers, kept alive by Service/%s/%s", d->address,
+				 d->user_count, d->alias->namespace_, d->alias->name);
+	}
+	if (!f)
+		return;
+	finding_message(f,
+			"%zu old Service addresses stand in the environment of running containers "
+			"and are kept alive by aliases",
+			f->evidence_count);
+	finding_remedy(
+		f, "restart the workloads that use them ('kubectl renumber status' lists them), "
+		   "then 'kubectl renumber finalize'");
 }
 
 static void cni_files(const struct patient *p, struct finding_list *list)
@@ -448,6 +477,7 @@ void doctor_workloads(const struct patient *p, struct finding_list *list)
 	endpoint_pinned(p, list);
 	endpoint_wrong(p, list);
 	kept_alive(p, list);
+	others_alive(p, list);
 	cni_files(p, list);
 	no_environment(p, list);
 	sandboxes(p, list);

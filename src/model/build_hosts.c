@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/build.h"
 
+#define SERVICE_HOST_SUFFIX "_SERVICE_HOST"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +127,26 @@ static void build_servers(struct cluster_node *node, const json_t *object)
 	}
 }
 
+/* The variables of our own aliases: nobody reads them, and they end with the alias. */
+static bool is_alias_variable(const char *name)
+{
+	return slice_ends(slice_of(name), "_RENUMBER_BRIDGE" SERVICE_HOST_SUFFIX) ||
+	       slice_ends(slice_of(name), "_RENUMBER_PREVIOUS" SERVICE_HOST_SUFFIX);
+}
+
+static void build_service_host(const struct build *b, struct cluster_container *container,
+			       const char *name, const json_t *value)
+{
+	const char *address = build_address(b, json_string_value(value));
+	size_t len = strlen(name);
+
+	if (!address || !slice_ends(slice_of(name), SERVICE_HOST_SUFFIX) || is_alias_variable(name))
+		return;
+	build_add_text(&container->service_hosts, address);
+	build_add_text(&container->service_names,
+		       arena_text_n(b->arena, name, len - strlen(SERVICE_HOST_SUFFIX)));
+}
+
 static void build_container(const struct build *b, struct cluster_container *container,
 			    const json_t *object)
 {
@@ -140,11 +162,9 @@ static void build_container(const struct build *b, struct cluster_container *con
 	container->kubernetes_port =
 		json_string_value(json_object_get(environment, "KUBERNETES_SERVICE_PORT"));
 	container->service_hosts = build_room(b, json_object_size(environment));
-	json_object_foreach(environment, name, value) {
-		if (slice_ends(slice_of(name), "_SERVICE_HOST"))
-			build_add_text(&container->service_hosts,
-				       build_address(b, json_string_value(value)));
-	}
+	container->service_names = build_room(b, json_object_size(environment));
+	json_object_foreach(environment, name, value)
+		build_service_host(b, container, name, value);
 	container->nameservers = build_texts(b, json_path(object, "nameservers"));
 }
 
@@ -301,6 +321,7 @@ static void build_host(const struct build *b, struct cluster_node *node)
 	host->reachable = !host->problem;
 	if (!host->reachable)
 		return;
+	host->problems = build_texts(b, json_path(object, "problems"));
 	build_manifests(b, host, object);
 	build_servers(node, object);
 	build_containers(b, node, object);

@@ -94,14 +94,16 @@ struct cluster_container {
 	const char *kubernetes_port;
 	struct cluster_texts
 		service_hosts; /* values of all *_SERVICE_HOST that are in a Service range */
-	struct cluster_texts nameservers; /* its resolv.conf */
+	struct cluster_texts service_names; /* index by index: the variable without _SERVICE_HOST */
+	struct cluster_texts nameservers;   /* its resolv.conf */
 };
 
 /* A machine, as seen on the machine itself. */
 struct cluster_host {
-	bool asked;			    /* false: --nodes-via none, or not wanted */
-	bool reachable;			    /* false with `problem` set: the node did not answer */
-	const char *problem;		    /* one sentence */
+	bool asked;		       /* false: --nodes-via none, or not wanted */
+	bool reachable;		       /* false with `problem` set: the node did not answer */
+	const char *problem;	       /* one sentence */
+	struct cluster_texts problems; /* what a reachable node could not say; a sentence each */
 	struct cluster_manifest *manifests; /* /etc/kubernetes/manifests, ordered by path */
 	size_t manifest_count;
 	struct cluster_component api_server;

@@ -20,7 +20,8 @@
  *		manifests: [{path, text}], kubelet: {text}, cni: [{path, server}],
  *		servers: [{name, startedAt, flags: {name: value}}],
  *		containers: [{podUID, containerID, startedAt, env, nameservers, sandbox}],
- *		routes: [CIDR], audit: as in pki/audit.h}}
+ *		routes: [CIDR], audit: as in pki/audit.h,
+ *		problems: [what could not be looked at]}}
  *	served: {node: {certificate: as in pki/cert.h} or {problem}}
  *
  * Secrets are never in it: no Secret is read, of kubeconfigs only the server's URL is kept, of

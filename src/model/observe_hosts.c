@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "text/json.h"
 #include "text/yaml.h"
 
@@ -237,12 +236,16 @@ static const struct error *unreached(const struct node_call *calls)
 	return &calls[0].error;
 }
 
-static void log_failures(const struct node_call *calls)
+/* What a node could not say. That a file is not there (a worker has no manifests) is no problem. */
+static void keep_problems(json_t *host, const struct node_call *calls)
 {
+	json_t *problems = json_array();
+
 	for (size_t i = 0; i < CALL_COUNT; i++) {
 		if (!calls[i].reply && calls[i].error.kind != ERROR_NOT_FOUND)
-			log_debug("observe: %s", error_text(&calls[i].error));
+			json_array_append_new(problems, json_string(error_text(&calls[i].error)));
 	}
+	json_object_set_new(host, "problems", problems);
 }
 
 static void second_round(struct node_pool *pool, json_t *hosts, const char *const nodes[],
@@ -300,7 +303,7 @@ static void first_round(struct node_pool *pool, json_t *hosts, const char *const
 			json_object_set_new(host, "problem", json_string(error_text(problem)));
 			continue;
 		}
-		log_failures(&calls[i * CALL_COUNT]);
+		keep_problems(host, &calls[i * CALL_COUNT]);
 		take_first(host, &calls[i * CALL_COUNT]);
 	}
 	second_round(pool, hosts, nodes, count, calls);
@@ -310,7 +313,38 @@ static void first_round(struct node_pool *pool, json_t *hosts, const char *const
 		json_decref(requests[i]);
 }
 
-/* Every range that the API names: addresses in them are what containers are asked about. */
+/*
+ * Containers' environment may tell of a range that nothing else names any more. Then they are asked
+ * once again, for their addresses in that one, too.
+ */
+static void ask_again(struct node_pool *pool, json_t *hosts, const char *const nodes[],
+		      size_t count, json_t *cidrs)
+{
+	json_t *request = json_pack("{s:s,s:o}", "op", "processes", "cidrs", cidrs);
+	struct node_call *calls = alloc_array(count + 1, sizeof(*calls));
+
+	node_call_all(pool, nodes, count, request, calls);
+	for (size_t i = 0; i < count; i++) {
+		if (calls[i].reply)
+			json_object_set_new(
+				json_object_get(hosts, nodes[i]), "containers",
+				keep_containers(json_path(calls[i].reply, "containers")));
+	}
+	node_calls_release(calls, count);
+	free(calls);
+	json_decref(request);
+}
+
+static bool has_guess(const struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->range_count; i++) {
+		if (cluster->ranges[i].guessed)
+			return true;
+	}
+	return false;
+}
+
+/* Every range that somebody names: addresses in them are what containers are asked about. */
 static json_t *known_cidrs(const struct cluster *cluster)
 {
 	json_t *list = json_array();
@@ -327,6 +361,7 @@ static json_t *known_cidrs(const struct cluster *cluster)
 void observe_hosts(struct node_pool *pool, json_t *document)
 {
 	auto_cluster struct cluster *cluster = NULL;
+	auto_cluster struct cluster *seen = NULL;
 	auto_error struct error err = {0};
 	json_t *hosts = json_object();
 	const char **nodes;
@@ -342,5 +377,8 @@ void observe_hosts(struct node_pool *pool, json_t *document)
 			nodes[count++] = cluster->nodes[i].name;
 	}
 	first_round(pool, hosts, nodes, count, known_cidrs(cluster));
+	if (cluster_build(document, &seen, &err) == 0 && has_guess(seen) &&
+	    seen->range_count > cluster->range_count)
+		ask_again(pool, hosts, nodes, count, known_cidrs(seen));
 	free(nodes);
 }
