@@ -171,7 +171,8 @@ static void range_component(struct planner *p, const struct cluster_node *node,
 	if (!manifest_new || !running_new)
 		json_array_append_new(flags,
 				      json_pack("{s:s, s:s}", "name", RANGE_FLAG, "value", p->to));
-	if (api && p->cluster->regime == CLUSTER_REGIME_DUAL_WRITE) {
+	/* the old bitmap stands in the way of another range only */
+	if (api && p->cluster->regime == CLUSTER_REGIME_DUAL_WRITE && p->former.count) {
 		auto_free char *gates = range_gates(component->manifest_feature_gates);
 
 		json_array_append_new(

@@ -35,6 +35,16 @@ static int services_compare(const void *a, const void *b)
 	return rank ? rank : space ? space : strcmp(x->name, y->name);
 }
 
+/* In a range that an operator added beside the default one: it was never the cluster's first range,
+ * and its addresses are given out. */
+static bool services_is_elsewhere_by_intent(const struct planner *p, const char *address)
+{
+	for (size_t i = 0; i < p->former.count; i++)
+		if (cluster_range_contains(p->former.items[i], address))
+			return false;
+	return cluster_find_cover(p->cluster, address) != NULL;
+}
+
 static struct service_moves services_to_move(const struct planner *p)
 {
 	const struct cluster *c = p->cluster;
@@ -44,7 +54,8 @@ static struct service_moves services_to_move(const struct planner *p)
 		const struct cluster_service *s = &c->services[i];
 
 		if (s->alias_run || s->headless || s->cluster_ips.count == 0 ||
-		    planner_is_new(p, s->cluster_ips.items[0]))
+		    planner_is_new(p, s->cluster_ips.items[0]) ||
+		    services_is_elsewhere_by_intent(p, s->cluster_ips.items[0]))
 			continue;
 		moves.items[moves.count++] = s;
 	}
