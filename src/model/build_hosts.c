@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/build.h"
 
-#define SERVICE_HOST_SUFFIX "_SERVICE_HOST"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "text/json.h"
 #include "text/kubelet.h"
 #include "text/manifest.h"
+
+#define SERVICE_HOST_SUFFIX "_SERVICE_HOST"
 
 static const char *const programs[] = {
 	"kube-apiserver",

@@ -178,6 +178,7 @@ static void build_pod_containers(struct cluster_pod *p, const json_t *statuses)
 		const char *waiting = text_at(status, "state.waiting.reason");
 		const char *ended = text_at(status, "lastState.terminated.message");
 		int64_t started = build_time(status, "state.running.startedAt");
+		int64_t ended_s = build_time(status, "lastState.terminated.finishedAt");
 
 		p->restarts += (unsigned int)json_path_int(status, "restartCount", 0);
 		/* PodInitializing only says that an init container runs first */
@@ -190,6 +191,8 @@ static void build_pod_containers(struct cluster_pod *p, const json_t *statuses)
 			p->termination_message = ended;
 		if (started > p->newest_container_s)
 			p->newest_container_s = started;
+		if (ended_s > p->last_ended_s)
+			p->last_ended_s = ended_s;
 	}
 }
 
@@ -219,6 +222,7 @@ static void build_pod(const struct build *b, struct cluster_pod *p, const json_t
 	p->mirror_uid =
 		json_string_value(json_object_get(annotations, "kubernetes.io/config.mirror"));
 	p->static_pod = p->mirror_uid != NULL;
+	p->deleting = text_at(object, "metadata.deletionTimestamp") != NULL;
 	p->node = text_at(object, "spec.nodeName");
 	p->phase = text_at(object, "status.phase");
 	p->dns_policy = text_at(object, "spec.dnsPolicy");

@@ -173,11 +173,13 @@ struct cluster_pod {
 	const char *owner_name;
 	bool host_network;
 	bool static_pod;	/* annotation kubernetes.io/config.mirror */
+	bool deleting;		/* has a deletionTimestamp */
 	const char *mirror_uid; /* its value: the UID that the machine knows a static Pod by */
 	bool ready;
 	int64_t started_s;		 /* status.startTime */
 	unsigned int restarts;		 /* sum over its containers */
 	const char *waiting_reason;	 /* first container that waits: CrashLoopBackOff, … */
+	int64_t last_ended_s;		 /* when a container of it ended last, 0: none did */
 	const char *termination_message; /* last state's message, where given */
 	const char *log_line; /* telling line of the end of a crashed container's log, or NULL */
 	bool reads_services_endpoint; /* envFrom ConfigMap kubernetes-services-endpoint */

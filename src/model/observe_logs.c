@@ -52,6 +52,15 @@ static char *telling_line(struct slice log)
 	return text;
 }
 
+/* It waits to be started again, or runs once more for as long as it takes to fail. */
+static bool is_crashing(const json_t *status)
+{
+	return json_path_is(status, "state.waiting.reason", "CrashLoopBackOff") ||
+	       (json_path_int(status, "restartCount", 0) >= 2 &&
+		json_path(status, "lastState.terminated") &&
+		!json_path_bool(status, "ready", true));
+}
+
 static const char *crashing_container(const json_t *pod)
 {
 	static const char *const lists[] = {"status.initContainerStatuses",
@@ -61,7 +70,7 @@ static const char *crashing_container(const json_t *pod)
 
 	for (size_t i = 0; i < 2; i++) {
 		json_array_foreach(json_path(pod, lists[i]), k, status) {
-			if (json_path_is(status, "state.waiting.reason", "CrashLoopBackOff"))
+			if (is_crashing(status))
 				return json_path_text(status, "name");
 		}
 	}

@@ -21,6 +21,7 @@ static const char *const pod_fields[] = {
 	"metadata.namespace",
 	"metadata.uid",
 	"metadata.creationTimestamp",
+	"metadata.deletionTimestamp",
 	"metadata.annotations.kubernetes\\.io/config\\.mirror",
 	"metadata.ownerReferences",
 	"metadata.labels",
@@ -35,12 +36,14 @@ static const char *const container_fields[] = {"name", "envFrom"};
 static const char *const static_container_fields[] = {"name", "command"};
 static const char *const status_fields[] = {
 	"name",
+	"ready",
 	"restartCount",
 	"state.running.startedAt",
 	"state.waiting.reason",
 	"lastState.terminated.message",
 	"lastState.terminated.reason",
 	"lastState.terminated.exitCode",
+	"lastState.terminated.finishedAt",
 };
 static const char *const event_fields[] = {
 	"reason", "message", "involvedObject", "lastTimestamp", "eventTime", "series", "count",

@@ -144,7 +144,7 @@ struct cluster_texts cluster_former_ranges(const struct cluster *cluster, const 
 		const struct cluster_range *range = &cluster->ranges[i];
 		size_t k = 0;
 
-		if ((current && cluster_range_equal(range->text, current)) ||
+		if (!range->text || (current && cluster_range_equal(range->text, current)) ||
 		    is_added(cluster, range))
 			continue;
 		while (k < count && strcmp(found[k].text, range->text) != 0)

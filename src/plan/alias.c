@@ -31,6 +31,34 @@ static char *alias_name(const char *name, const char *suffix)
 	return alloc_format("%.*s-%08x%s", (int)(63 - strlen(suffix) - 9), name, hash, suffix);
 }
 
+static bool alias_is_planned(const struct planner *p, const char *namespace_, const char *name)
+{
+	for (size_t i = 0; i < p->plan->count; i++) {
+		const json_t *parameters = p->plan->steps[i].parameters;
+
+		if (strcmp(p->plan->steps[i].kind, "alias") == 0 &&
+		    json_path_is(parameters, "namespace", namespace_) &&
+		    json_path_is(parameters, "name", name))
+			return true;
+	}
+	return false;
+}
+
+/* A Service can have several old addresses that are still dialled, each with an alias. */
+static char *alias_unique_name(const struct planner *p, const char *namespace_, const char *name,
+			       const char *suffix)
+{
+	char *found = alias_name(name, suffix);
+
+	for (int i = 2; alias_is_planned(p, namespace_, found); i++) {
+		auto_free char *numbered = alloc_format("%s-%d", suffix, i);
+
+		free(found);
+		found = alias_name(name, numbered);
+	}
+	return found;
+}
+
 static bool alias_is_free(const struct planner *p, struct net_address address)
 {
 	struct net_text text = net_address_text(address);
@@ -90,7 +118,8 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 	bool api = strcmp(namespace_, "default") == 0 && strcmp(name, "kubernetes") == 0;
 	const char *mechanism = alias_mechanism(p, old, stage == PLAN_STAGE_TOURNIQUET);
 	bool by_status = strcmp(mechanism, "clusterip") != 0;
-	char *alias = alias_name(name, by_status ? "-renumber-bridge" : "-renumber-previous");
+	char *alias = alias_unique_name(p, namespace_, name,
+					by_status ? "-renumber-bridge" : "-renumber-previous");
 	auto_free char *subject = planner_subject("Service", namespace_, alias);
 	json_t *addresses = json_pack("[s]", old);
 	json_t *own = by_status ? alias_own_address(p) : NULL;
@@ -117,6 +146,59 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 	return alias;
 }
 
+/* "front-end" is FRONT_END in the variables that kubelet makes (pkg/kubelet/envvars). */
+static bool alias_is_variable(const char *service, const char *variable)
+{
+	for (; *service && *variable; service++, variable++) {
+		char c = *service;
+
+		if (c >= 'a' && c <= 'z')
+			c = (char)(c - 'a' + 'A');
+		if ((c == '-' ? '_' : c) != *variable)
+			return false;
+	}
+	return !*service && !*variable;
+}
+
+static const struct cluster_service *alias_variable_service(const struct cluster *c,
+							    const char *namespace_,
+							    const char *variable)
+{
+	for (size_t i = 0; i < c->service_count; i++) {
+		const struct cluster_service *s = &c->services[i];
+
+		if (!s->alias_run && !s->headless && s->cluster_ips.count &&
+		    strcmp(s->namespace_, namespace_) == 0 && alias_is_variable(s->name, variable))
+			return s;
+	}
+	return NULL;
+}
+
+/* The Service that had this address when the containers that still dial it were started: they
+ * know it by name. */
+static const struct cluster_service *alias_owner(const struct cluster *c, const char *address)
+{
+	for (size_t n = 0; n < c->node_count; n++) {
+		const struct cluster_host *host = &c->nodes[n].host;
+
+		for (size_t i = 0; i < host->container_count; i++) {
+			const struct cluster_container *container = &host->containers[i];
+			const struct cluster_pod *pod = cluster_find_pod_uid(c, container->pod_uid);
+			const struct cluster_service *found = NULL;
+
+			for (size_t k = 0; pod && k < container->service_hosts.count; k++)
+				if (!found &&
+				    strcmp(container->service_hosts.items[k], address) == 0)
+					found = alias_variable_service(
+						c, pod->namespace_,
+						container->service_names.items[k]);
+			if (found)
+				return found;
+		}
+	}
+	return NULL;
+}
+
 static void tourniquet_one(struct planner *p, const struct cluster_dead_address *dead)
 {
 	const struct cluster_service *service;
@@ -137,6 +219,12 @@ static void tourniquet_one(struct planner *p, const struct cluster_dead_address 
 		}
 		break;
 	case CLUSTER_DEAD_OTHER:
+		service = alias_owner(p->cluster, dead->address);
+		if (service) {
+			alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, service->namespace_,
+						  service->name, service, dead->address, NULL);
+			return;
+		}
 		break;
 	}
 	plan_note(p->plan,

@@ -149,6 +149,26 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 	}
 }
 
+#define EXECUTOR_PATIENCE_MS 60000
+#define EXECUTOR_AGAIN_MS 1000
+
+/* A look that gets no answer is repeated: API servers and kubelets restart under our hands. */
+static int executor_check(struct executor *e, const struct plan_step *step,
+			  const struct step_kind *kind, bool *ret_done, struct error *err)
+{
+	int64_t end = clock_monotonic_ms() + EXECUTOR_PATIENCE_MS;
+
+	while (kind->check(&e->context, step, ret_done, err) < 0) {
+		if (err->kind != ERROR_NETWORK || clock_monotonic_ms() > end)
+			return -1;
+		executor_say(&e->context, "%s; looking again", error_text(err));
+		error_release(err);
+		if (step_pause(&e->context, EXECUTOR_AGAIN_MS, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int executor_apply(struct executor *e, const struct plan_step *step,
 			  const struct step_kind *kind, struct error *err)
 {
@@ -164,7 +184,7 @@ static int executor_apply(struct executor *e, const struct plan_step *step,
 		if (kind->verify(&e->context, step, err) < 0)
 			return -1;
 	} else {
-		if (kind->check(&e->context, step, &done, err) < 0)
+		if (executor_check(e, step, kind, &done, err) < 0)
 			return -1;
 		if (!done)
 			return error_set(err, ERROR_CONFLICT,
@@ -196,7 +216,7 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 		return 0;
 	}
 	executor_show_stage(e, step);
-	if (executor_tick(&e->context, err) < 0 || kind->check(&e->context, step, &done, err) < 0)
+	if (executor_tick(&e->context, err) < 0 || executor_check(e, step, kind, &done, err) < 0)
 		return executor_failed(e, step, kind, err);
 	if (e->options->dry_run) {
 		executor_show_step(e, step, kind, done ? "=" : "+", -1);
