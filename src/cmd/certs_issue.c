@@ -258,7 +258,8 @@ static bool serves(const struct cluster_node *node, const char *fingerprint)
 	auto_pki_cert struct pki_cert cert = {0};
 	auto_error struct error ignored = {0};
 
-	return kube_tls_fetch(node->address, (uint16_t)node->api_port, NULL, HANDSHAKE_MS, &chain,
+	return fingerprint &&
+	       kube_tls_fetch(node->address, (uint16_t)node->api_port, NULL, HANDSHAKE_MS, &chain,
 			      &ignored) == 0 &&
 	       chain.count &&
 	       pki_cert_from_der(

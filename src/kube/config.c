@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kube/config.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -478,6 +479,7 @@ static int kube_config_load_pod(struct kube_config *config, struct error *err)
 	auto_buffer struct buffer ca = {0};
 	auto_buffer struct buffer space = {0};
 
+	assert(host); /* what sent us here */
 	ca.max = space.max = LIMIT_CONFIG_FILE;
 	if (file_read(KUBE_CONFIG_POD "/ca.crt", LIMIT_CONFIG_FILE, &ca, err) < 0)
 		return error_wrap(err, "service account of this Pod");

@@ -13,8 +13,6 @@
 #include "pki/pem.h"
 #include "text/json.h"
 
-extern char **environ;
-
 /* kubelet replaces a projected token long before it expires; client-go looks once a minute too. */
 #define KUBE_CREDENTIAL_REREAD_MS 60000
 /* a plugin that asks its user to log in, and one that does not */

@@ -199,7 +199,7 @@ int kube_document_scalar(const struct kube_document *document, struct fy_node *m
 int kube_document_text(const struct kube_document *document, struct fy_node *mapping,
 		       const char *key, char **ret, struct error *err)
 {
-	struct slice value;
+	struct slice value = {0};
 
 	if (kube_document_scalar(document, mapping, key, &value, err) < 0)
 		return -1;
@@ -210,7 +210,7 @@ int kube_document_text(const struct kube_document *document, struct fy_node *map
 int kube_document_flag(const struct kube_document *document, struct fy_node *mapping,
 		       const char *key, bool *ret, struct error *err)
 {
-	struct slice value;
+	struct slice value = {0};
 
 	if (kube_document_scalar(document, mapping, key, &value, err) < 0)
 		return -1;

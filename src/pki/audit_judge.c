@@ -25,7 +25,8 @@ static void judge_time(const struct audit_run *run, struct pki_record *record)
 		audit_problem(record, "not-yet-valid", NULL, "not valid before %s", before);
 	else if (record->cert.not_after_s - now < soon)
 		audit_problem(record, "expires-soon", NULL, "expires in %lld days, at %s",
-			      (long long)((record->cert.not_after_s - now) / (24 * 3600)), after);
+			      (long long)((record->cert.not_after_s - now) / ((int64_t)24 * 3600)),
+			      after);
 }
 
 static void judge_usages(struct pki_record *record)
