@@ -21,8 +21,15 @@ static bool is_network_plugin(const struct cluster_pod *pod)
 	return false;
 }
 
-static bool is_crashing(const struct cluster_pod *pod)
+/* kubelet waits five minutes at most before it starts a container again. */
+enum { RECENT_S = 600, RESTARTS = 2 };
+
+/* In back-off, or running once more for the seconds that it takes to fail. */
+static bool is_crashing(const struct cluster *c, const struct cluster_pod *pod)
 {
+	if (!pod->ready && pod->restarts >= RESTARTS && pod->last_ended_s &&
+	    pod->last_ended_s + RECENT_S >= c->observed_s)
+		return true;
 	return pod->waiting_reason && (strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0 ||
 				       strcmp(pod->waiting_reason, "RunContainerError") == 0 ||
 				       strcmp(pod->waiting_reason, "Error") == 0);
@@ -97,7 +104,7 @@ static size_t add_crashes(const struct patient *p, struct finding *f, bool blame
 			const struct cluster_pod *pod = &c->pods[i];
 			const char *why = blame(p, pod);
 
-			if (!is_crashing(pod) || is_network_plugin(pod) != (round == 0) ||
+			if (!is_crashing(c, pod) || is_network_plugin(pod) != (round == 0) ||
 			    (why != NULL || p->address_broken) != blamed)
 				continue;
 			plugins += round == 0;
@@ -115,7 +122,7 @@ static void crashes(const struct patient *p, struct finding_list *list)
 	struct finding *f;
 
 	for (size_t i = 0; i < c->pod_count; i++) {
-		if (!is_crashing(&c->pods[i]))
+		if (!is_crashing(c, &c->pods[i]))
 			continue;
 		if (blame(p, &c->pods[i]) || p->address_broken)
 			blamed++;
@@ -430,6 +437,33 @@ static void no_environment(const struct patient *p, struct finding_list *list)
 		       p->kubernetes ? "default/kubernetes is there again" : DOCTOR_REPAIR);
 }
 
+/* Other failures are kubelet's or the runtime's own. */
+static bool is_network_failure(const struct cluster_event *e)
+{
+	static const char *const words[] = {"failed to setup network",	 "failed to set up sandbox",
+					    "failed to destroy network", "failed to teardown",
+					    "networkPlugin cni failed",	 "plugin type="};
+
+	if (strcmp(e->reason, "FailedCreatePodSandBox") != 0 &&
+	    strcmp(e->reason, "FailedKillPod") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strstr(e->message, words[i]))
+			return true;
+	}
+	return false;
+}
+
+/* True while the Pod of the event ("Pod/namespace/name") still waits to be born or to die. */
+static bool is_stuck(const struct cluster *c, const char *object)
+{
+	const struct cluster_pod *pod =
+		slice_starts(slice_of(object), "Pod/") ? pod_named(c, object + 4) : NULL;
+
+	return pod &&
+	       (pod->deleting || (!pod->ready && pod->phase && strcmp(pod->phase, "Pending") == 0));
+}
+
 /* Each try has an event of its own, with another sandbox in its text. */
 static bool is_repeated(const struct cluster *c, size_t at)
 {
@@ -444,17 +478,14 @@ static bool is_repeated(const struct cluster *c, size_t at)
 /* Pods that kubelet could not give a network to, or take it from, in the last minutes. */
 static void sandboxes(const struct patient *p, struct finding_list *list)
 {
-	enum { RECENT_S = 600 };
 	const struct cluster *c = p->cluster;
 	struct finding *f = NULL;
 
 	for (size_t i = 0; p->address_broken && i < c->event_count; i++) {
 		const struct cluster_event *e = &c->events[i];
 
-		if ((strcmp(e->reason, "FailedCreatePodSandBox") != 0 &&
-		     strcmp(e->reason, "FailedKillPod") != 0) ||
-		    !strstr(e->message, "network") || e->last_s + RECENT_S < c->observed_s ||
-		    is_repeated(c, i))
+		if (!is_network_failure(e) || e->last_s + RECENT_S < c->observed_s ||
+		    !is_stuck(c, e->object) || is_repeated(c, i))
 			continue;
 		if (!f)
 			f = finding_add(list, "KR510", FINDING_ERROR, "Pod sandboxes");
