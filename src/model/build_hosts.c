@@ -130,8 +130,7 @@ static void build_servers(struct cluster_node *node, const json_t *object)
 /* The variables of our own aliases: nobody reads them, and they end with the alias. */
 static bool is_alias_variable(const char *name)
 {
-	return slice_ends(slice_of(name), "_RENUMBER_BRIDGE" SERVICE_HOST_SUFFIX) ||
-	       slice_ends(slice_of(name), "_RENUMBER_PREVIOUS" SERVICE_HOST_SUFFIX);
+	return strstr(name, "_RENUMBER_BRIDGE_") || strstr(name, "_RENUMBER_PREVIOUS_");
 }
 
 static void build_service_host(const struct build *b, struct cluster_container *container,
