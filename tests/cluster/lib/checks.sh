@@ -72,12 +72,8 @@ pod_ended() {
 # The Pods that waited since the network plugin broke
 check_stuck_pods() {
 	[ -n "${DESTROYED:-}" ] || return 0
-	wait_until 120 2 pod_running created || { kc -n shop describe pod created | tail -n 5; return 1; }
+	kc -n shop rollout status deployment/created --timeout=120s || return 1
 	wait_until 120 2 pod_gone "$DESTROYED"
-}
-
-pod_running() {
-	kc -n shop get pod "$1" -o 'jsonpath={.status.phase}' 2>/dev/null | grep -q Running
 }
 
 pod_gone() {

@@ -124,18 +124,18 @@ incident_calico_fails() {
 
 # No Pod can be created or destroyed: one of each waits from here on.
 incident_pods_stick() {
-	kc -n shop run created --image=localhost/renumber-test/client:1 --image-pull-policy=Never --command -- /client >&2
+	kc -n shop create deployment created --image=localhost/renumber-test/client:1 -- /client >&2
 	DESTROYED=$(kc -n shop get pods -l app=echo -o 'jsonpath={.items[0].metadata.name}')
 	kc -n shop delete pod "$DESTROYED" --wait=false >&2
-	wait_until 40 1 pod_events created 'error getting ClusterInformation' || die "a Pod was created all the same"
+	wait_until 40 1 pod_events created- 'error getting ClusterInformation' || die "a Pod was created all the same"
 	wait_until 40 1 pod_events "$DESTROYED" 'error getting ClusterInformation' || die "a Pod was destroyed all the same"
 	say "incident: no Pod is created or destroyed"
 }
 
-# pod_events POD TEXT
+# pod_events POD TEXT: of Pods whose names begin so
 pod_events() {
-	kc -n shop get events --field-selector "involvedObject.name=$1" -o 'jsonpath={.items[*].message}' 2>/dev/null |
-		grep -q "$2"
+	kc -n shop get events -o json 2>/dev/null | jq -e --arg pod "$1" --arg text "$2" 'any(.items[];
+		(.involvedObject.name | startswith($pod)) and ((.message // "") | contains($text)))' >/dev/null
 }
 
 calico_restart() {
