@@ -181,11 +181,11 @@ static void print_view(const struct session *session, const struct certificates_
 	certificates_print(view, markdown ? TABLE_MARKDOWN : TABLE_TEXT,
 			   wide ? CERTIFICATES_WIDE : CERTIFICATES_TEXT, &out);
 	buffer_char(&out, '\n');
-	findings_print(findings,
-		       markdown ? FINDINGS_MARKDOWN
-		       : wide	? FINDINGS_WIDE
-				: FINDINGS_TEXT,
-		       session->colour && !markdown, &out);
+	findings_print_families(findings, "37",
+				markdown ? FINDINGS_MARKDOWN
+				: wide	 ? FINDINGS_WIDE
+					 : FINDINGS_TEXT,
+				session->colour && !markdown, &out);
 	fwrite(buffer_cstr(&out), 1, out.len, stdout);
 }
 

@@ -151,13 +151,20 @@ char *findings_summary(const struct finding_list *list)
 void findings_print(const struct finding_list *list, enum findings_style style, bool colour,
 		    struct buffer *out)
 {
+	findings_print_families(list, "012345678", style, colour, out);
+}
+
+void findings_print_families(const struct finding_list *list, const char *families,
+			     enum findings_style style, bool colour, struct buffer *out)
+{
 	auto_free char *summary = findings_summary(list);
 
 	if (style == FINDINGS_MARKDOWN) {
 		print_markdown(list, out);
 	} else {
 		for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-			put_group(list, i, style == FINDINGS_WIDE, colour, out);
+			if (strchr(families, groups[i].digit))
+				put_group(list, i, style == FINDINGS_WIDE, colour, out);
 		buffer_char(out, '\n');
 	}
 	buffer_format(out, "%s\n", summary);

@@ -17,6 +17,11 @@ enum findings_style {
 void findings_print(const struct finding_list *list, enum findings_style style, bool colour,
 		    struct buffer *out);
 
+/* The same for a command that looks at some families only: `families` has their digits ("37"), in
+ * codes KR3xx and KR7xx; others are not mentioned. */
+void findings_print_families(const struct finding_list *list, const char *families,
+			     enum findings_style style, bool colour, struct buffer *out);
+
 /* "2 errors, 1 warning" or "no errors, no warnings"; the caller frees. */
 char *findings_summary(const struct finding_list *list);
 
