@@ -287,6 +287,18 @@ static bool workload_can_restart(const struct workload *w)
 	return false;
 }
 
+/* Pods of a Deployment are owned by a ReplicaSet "NAME-HASH"; people know the Deployment. */
+static char *workload_subject(const struct workload *w)
+{
+	const char *hash = strrchr(w->name, '-');
+	auto_free char *name = NULL;
+
+	if (strcmp(w->kind, "ReplicaSet") != 0 || !hash)
+		return planner_subject(w->kind, w->namespace_, w->name);
+	name = alloc_text_n(w->name, (size_t)(hash - w->name));
+	return planner_subject("Deployment", w->namespace_, name);
+}
+
 static void workloads_step(struct planner *p, const struct workload *w)
 {
 	auto_free char *subject = NULL;
@@ -299,7 +311,7 @@ static void workloads_step(struct planner *p, const struct workload *w)
 			  w->name);
 		return;
 	}
-	subject = planner_subject(w->kind, w->namespace_, w->name);
+	subject = workload_subject(w);
 	if (strcmp(p->request->restart, "none") == 0) {
 		plan_note(p->plan, "%s holds old addresses; --restart none leaves it to you",
 			  subject);
