@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 #include "report/document.h"
 #include "report/table.h"
+#include "scan/cluster.h"
 #include "scan/files.h"
 
 struct scan_settings {
@@ -72,7 +73,8 @@ static json_t *gap_json(const struct scan_gap *gap)
 }
 
 /* doc/findings.md documents it. */
-static json_t *result_json(const struct scan_result *r, const char *cidr)
+static json_t *result_json(const struct session *session, const struct scan_result *r,
+			   const char *cidr)
 {
 	json_t *object = json_object(), *counts = json_object(), *findings = json_array();
 
@@ -84,6 +86,11 @@ static json_t *result_json(const struct scan_result *r, const char *cidr)
 	for (size_t i = 0; i < r->count; i++)
 		json_array_append_new(findings, hit_json(&r->hits[i]));
 	json_object_set_new(object, "schemaVersion", json_integer(1));
+	if (session->kube)
+		json_object_set_new(object, "cluster",
+				    json_pack("{s:s?,s:s,s:s?}", "context", session->config.context,
+					      "server", kube_client_server(session->kube), "uid",
+					      session->cluster_uid));
 	json_object_set_new(object, "cidr", json_string(cidr));
 	json_object_set_new(object, "sources", json_integer((json_int_t)r->sources));
 	json_object_set_new(object, "bytes", json_integer((json_int_t)r->bytes));
@@ -139,11 +146,16 @@ static void print_rules(const struct scan_result *r, struct buffer *out)
 	}
 }
 
-static void print_people(const struct scan_result *r, const char *cidr, enum session_output output,
-			 struct buffer *out)
+static void print_people(const struct session *session, const struct scan_result *r,
+			 const char *cidr, struct buffer *out)
 {
+	if (session->kube) {
+		auto_free char *cluster = session_cluster_line(session);
+
+		buffer_format(out, "%s\n", cluster);
+	}
 	buffer_format(out, "old range: %s\n\n", cidr);
-	print_hits(r, output, out);
+	print_hits(r, session->output, out);
 	print_rules(r, out);
 	for (size_t i = 0; i < r->gap_count; i++) {
 		auto_free char *line = alloc_format("%s", r->gaps[i].subject);
@@ -159,46 +171,115 @@ static void print_people(const struct scan_result *r, const char *cidr, enum ses
 		      scan_result_count(r, SCAN_HARMLESS));
 }
 
-static void print_result(const struct scan_result *r, const char *cidr, enum session_output output)
+static void print_result(const struct session *session, const struct scan_result *r,
+			 const char *cidr)
 {
+	enum session_output output = session->output;
 	auto_buffer struct buffer out = {.max = (size_t)1 << 30};
 	auto_json json_t *json = NULL;
 
 	if (output == SESSION_JSON || output == SESSION_YAML) {
-		json = result_json(r, cidr);
+		json = result_json(session, r, cidr);
 		if (output == SESSION_JSON)
 			document_json(json, &out);
 		else
 			document_yaml(json, &out);
 	} else {
-		print_people(r, cidr, output, &out);
+		print_people(session, r, cidr, &out);
 	}
 	fwrite(buffer_cstr(&out), 1, out.len, stdout);
 }
 
-static int run(struct session *session, const struct command_input *input, struct error *err)
+/* ---- the cluster ---- */
+
+static int node_names(struct kube_client *kube, json_t **ret_items, struct error *err)
+{
+	const struct kube_target nodes = {.version = "v1", .plural = "nodes"};
+
+	return kube_client_list(kube, &nodes, NULL, ret_items, NULL, err);
+}
+
+static int scan_all(struct session *session, const struct scan_matcher *matcher,
+		    struct scan_result *result, struct error *err)
+{
+	auto_json json_t *items = NULL;
+	auto_free const char **names = NULL;
+	size_t count;
+
+	if (scan_cluster(result, matcher, session->kube, err) < 0)
+		return -1;
+	if (!session->pool || !node_pool_reaches_nodes(session->pool))
+		return 0;
+	if (node_names(session->kube, &items, err) < 0)
+		return error_wrap(err, "listing the nodes");
+	count = json_array_size(items);
+	names = alloc_array(count + 1, sizeof(*names));
+	for (size_t i = 0; i < count; i++)
+		names[i] = json_path_text(json_array_get(items, i), "metadata.name");
+	scan_nodes(result, matcher, session->pool, names, count);
+	return 0;
+}
+
+/* The range that the cluster has now, unless another one was given. */
+static int old_range(struct session *session, const struct scan_settings *settings,
+		     struct net_cidr_list *ret, struct error *err)
+{
+	auto_cluster struct cluster *cluster = NULL;
+	const char *range = NULL;
+
+	if (settings->cidr) {
+		if (net_cidr_list_parse(slice_of(settings->cidr), ret, err) < 0)
+			return error_wrap(err, "option '--cidr'");
+		return 0;
+	}
+	if (session_observe(session, &cluster, err) < 0)
+		return -1;
+	if (!cluster_agreed_range(cluster, &range))
+		return error_set(err, ERROR_USAGE,
+				 "the API servers do not agree on one range: say by '--cidr' which "
+				 "one is looked for");
+	return net_cidr_list_parse_sloppy(slice_of(range), ret, err);
+}
+
+static int scan(struct session *session, const struct command_input *input,
+		struct net_cidr_list *old, struct scan_result *result, struct error *err)
 {
 	const struct scan_settings *settings = input->settings;
-	auto_scan_result struct scan_result result = {0};
-	struct net_cidr_list old = {0};
 	struct scan_matcher matcher;
 
-	if (!settings->cidr)
+	if (input->word_count > 0 && !settings->cidr)
 		return error_set(err, ERROR_USAGE,
 				 "'scan' needs '--cidr' with the old range when it is given paths");
-	if (net_cidr_list_parse(slice_of(settings->cidr), &old, err) < 0)
-		return error_wrap(err, "option '--cidr'");
-	scan_matcher_init(&matcher, &old);
+	/* a wrong range is said before anybody is asked */
+	if (settings->cidr && old_range(session, settings, old, err) < 0)
+		return -1;
+	if (input->word_count == 0 && session_open_nodes(session, err) < 0)
+		return -1;
+	if (!settings->cidr && old_range(session, settings, old, err) < 0)
+		return -1;
+	scan_matcher_init(&matcher, old);
+	if (input->word_count == 0)
+		return scan_all(session, &matcher, result, err);
 	for (size_t i = 0; i < input->word_count; i++)
-		if (scan_path(&result, &matcher, input->words[i], err) < 0)
+		if (scan_path(result, &matcher, input->words[i], err) < 0)
 			return -1;
-	print_result(&result, net_cidr_list_text(&old).text, session->output);
+	return 0;
+}
+
+static int run(struct session *session, const struct command_input *input, struct error *err)
+{
+	auto_scan_result struct scan_result result = {0};
+	struct net_cidr_list old = {0};
+
+	if (scan(session, input, &old, &result, err) < 0)
+		return -1;
+	print_result(session, &result, net_cidr_list_text(&old).text);
 	return scan_result_matters(&result) ? EXIT_FINDINGS : 0;
 }
 
 const struct command command_scan = {
 	.name = "scan",
-	.arguments = "PATH… or -",
+	.arguments = "[PATH… or -]",
 	.summary = "find every reference to an address of the old range",
 	.details = "Looks through files and folders, recursively, or through stdin (-). Each "
 		   "reference is moved (a run changes it itself), must-change (somebody has to) or "
@@ -211,7 +292,6 @@ const struct command command_scan = {
 		   "    kubectl get all -A -o yaml | kubectl renumber scan --cidr 10.96.0.0/16 -\n",
 	.options = options,
 	.settings_size = sizeof(struct scan_settings),
-	.min_words = 1,
 	.max_words = (size_t)-1,
 	.run = run,
 };

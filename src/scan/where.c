@@ -159,6 +159,28 @@ static bool is_json(struct scan_document *d)
 	return whole;
 }
 
+char *scan_list_continue(struct slice json)
+{
+	struct scan_document d = {.text = json};
+	size_t before;
+
+	do {
+		const struct scan_level *inner = &d.levels[1];
+		bool is_key;
+
+		before = d.token_end;
+		(void)walk(&d, d.token_end);
+		is_key = d.depth == 2 && inner->key.ptr == json.ptr + d.token_start + 1;
+		if (d.depth == 2 && !is_key && inner->object && slice_is(inner->key, "continue") &&
+		    slice_is(d.levels[0].key, "metadata"))
+			return d.token_end - d.token_start > 2
+				       ? alloc_text_n(json.ptr + d.token_start + 1,
+						      d.token_end - d.token_start - 2)
+				       : NULL;
+	} while (d.token_end > before);
+	return NULL;
+}
+
 /* ---- names ---- */
 
 static void append_key(struct buffer *out, struct slice key)

@@ -65,6 +65,9 @@ void scan_document_open(struct scan_document *d, const char *name, struct slice 
 /* Fills *ret, releasing what it held. */
 void scan_document_find(struct scan_document *d, size_t offset, struct scan_where *ret);
 
+/* metadata.continue of an API server's list; NULL at the last page. The caller frees. */
+char *scan_list_continue(struct slice json);
+
 void scan_document_release(struct scan_document *d);
 void scan_where_release(struct scan_where *w);
 
