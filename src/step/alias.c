@@ -14,6 +14,8 @@
  * Endpoints come before an address is claimed: an alias that claims an address without having
  * endpoints makes proxies reject it although the real Service would answer.
  */
+#include "step/alias.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
@@ -46,7 +48,7 @@ static bool alias_by_status(const struct plan_step *step)
 	return mechanism && strcmp(mechanism, "clusterip") != 0;
 }
 
-static bool alias_claims(const json_t *service, const json_t *addresses)
+bool step_alias_claims(const json_t *service, const json_t *addresses)
 {
 	const json_t *ingress = json_path(service, "status.loadBalancer.ingress");
 	const json_t *address;
@@ -70,15 +72,10 @@ static int alias_check(struct step_context *context, const struct plan_step *ste
 
 	if (step_service_target(step, &target, err) < 0)
 		return -1;
-	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &service, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-		return 0;
-	}
-	*ret_done = alias_by_status(step) ? alias_claims(service, addresses)
-					  : step_service_holds(service, addresses);
+	if (step_find(context, &target, &service, err) < 0)
+		return -1;
+	*ret_done = service && (alias_by_status(step) ? step_alias_claims(service, addresses)
+						      : step_service_holds(service, addresses));
 	return 0;
 }
 
@@ -152,8 +149,8 @@ static int alias_original(struct step_context *context, const struct plan_step *
 }
 
 /* Ours from this run, or somebody else's? */
-static int alias_owned(struct step_context *context, const struct kube_target *target,
-		       struct error *err)
+int step_alias_owned(struct step_context *context, const struct kube_target *target,
+		     struct error *err)
 {
 	auto_json json_t *service = NULL;
 
@@ -182,7 +179,7 @@ static int alias_create(struct step_context *context, const struct plan_step *st
 		return 0;
 	if (err->kind == ERROR_CONFLICT || (err->kind == ERROR_NETWORK && reply.sent)) {
 		error_release(err);
-		return alias_owned(context, &target, err);
+		return step_alias_owned(context, &target, err);
 	}
 	/* The explicit address is a wish for aliases by status: a server that still allocates from
 	 * another range must not keep the old address dead. */
@@ -335,8 +332,7 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 			 "the alias has no endpoints", err);
 }
 
-static int alias_claim(struct step_context *context, const struct plan_step *step,
-		       struct error *err)
+int step_alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
 {
 	const json_t *addresses = json_object_get(step->parameters, "addresses");
 	auto_json json_t *ingress = json_array();
@@ -374,7 +370,7 @@ static int alias_apply(struct step_context *context, const struct plan_step *ste
 	if (!endpoints && json_object_get(original, "selector") &&
 	    alias_await_endpoints(context, step, err) < 0)
 		return -1;
-	return alias_by_status(step) ? alias_claim(context, step, err) : 0;
+	return alias_by_status(step) ? step_alias_claim(context, step, err) : 0;
 }
 
 const struct step_kind step_alias = {
@@ -382,118 +378,4 @@ const struct step_kind step_alias = {
 	.describe = alias_describe,
 	.check = alias_check,
 	.apply = alias_apply,
-};
-
-/* ---- alias-trim: after the flip the alias answers for the old address only ---- */
-
-static void trim_describe(const struct plan_step *step, struct buffer *out)
-{
-	buffer_format(out, "leave only the old address to %s", step->subject);
-}
-
-/* An alias that went meanwhile claims nothing any more. */
-static int trim_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-		      struct error *err)
-{
-	auto_json json_t *service = NULL;
-	struct kube_target target;
-
-	if (step_service_target(step, &target, err) < 0)
-		return -1;
-	*ret_done = true;
-	if (kube_client_get(context->kube, &target, &service, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-		return 0;
-	}
-	*ret_done = alias_claims(service, json_object_get(step->parameters, "addresses"));
-	return 0;
-}
-
-static int trim_apply(struct step_context *context, const struct plan_step *step, struct error *err)
-{
-	return alias_claim(context, step, err);
-}
-
-const struct step_kind step_alias_trim = {
-	.name = "alias-trim",
-	.describe = trim_describe,
-	.check = trim_check,
-	.apply = trim_apply,
-};
-
-/* ---- alias-delete ---- */
-
-static void delete_describe(const struct plan_step *step, struct buffer *out)
-{
-	buffer_format(out, "remove %s", step->subject);
-}
-
-static int delete_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			struct error *err)
-{
-	auto_json json_t *service = NULL;
-	struct kube_target target;
-
-	if (step_service_target(step, &target, err) < 0)
-		return -1;
-	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &service, err) == 0)
-		return 0;
-	if (err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	*ret_done = true;
-	return 0;
-}
-
-/* Slices that we wrote have no owner and would outlive the Service. */
-static int delete_slices(struct step_context *context, const struct plan_step *step,
-			 struct error *err)
-{
-	const char *namespace_ = step_optional_text(step, "namespace");
-	auto_free char *version = NULL;
-	auto_json json_t *slices = NULL;
-	const json_t *slice;
-	size_t i;
-
-	if (step_slice_version(context, &version, err) < 0 ||
-	    step_slices(context, namespace_, step_optional_text(step, "name"), &slices, err) < 0)
-		return -1;
-	json_array_foreach(slices, i, slice) {
-		const struct kube_target target = {.group = "discovery.k8s.io",
-						   .version = version,
-						   .plural = "endpointslices",
-						   .space = namespace_,
-						   .name = json_path_text(slice, "metadata.name")};
-
-		if (!json_path_is(slice, "metadata.labels.kubectl-renumber/run",
-				  context->plan->run))
-			continue;
-		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
-	}
-	return 0;
-}
-
-static int delete_apply(struct step_context *context, const struct plan_step *step,
-			struct error *err)
-{
-	struct kube_target target;
-
-	if (step_service_target(step, &target, err) < 0 || alias_owned(context, &target, err) < 0 ||
-	    delete_slices(context, step, err) < 0)
-		return -1;
-	return kube_client_delete(context->kube, &target, NULL, err);
-}
-
-const struct step_kind step_alias_delete = {
-	.name = "alias-delete",
-	.describe = delete_describe,
-	.check = delete_check,
-	.apply = delete_apply,
 };

@@ -37,11 +37,9 @@ static int flip_check(struct step_context *context, const struct plan_step *step
 
 	if (step_service_target(step, &target, err) < 0)
 		return -1;
-	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &service, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
+	if (step_find(context, &target, &service, err) < 0)
+		return -1;
+	if (!service) {
 		log_warning("%s is gone since the plan was made; there is nothing to move",
 			    step->subject);
 		*ret_done = true;

@@ -49,13 +49,10 @@ static int restart_find(struct step_context *context, const struct plan_step *st
 	if (!target->plural)
 		return error_set(err, ERROR_PARSE, "step %s: a %s cannot be restarted", step->id,
 				 kind);
-	if (kube_client_get(context->kube, target, ret_object, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-		*ret_object = NULL;
+	if (step_find(context, target, ret_object, err) < 0)
+		return -1;
+	if (!*ret_object)
 		return 0;
-	}
 	owner = json_path_text(*ret_object, "metadata.ownerReferences.0.name");
 	if (strcmp(kind, "ReplicaSet") == 0 && owner &&
 	    json_path_is(*ret_object, "metadata.ownerReferences.0.kind", "Deployment")) {

@@ -54,12 +54,10 @@ static int cidr_check(struct step_context *context, const struct plan_step *step
 	if (step_service_cidr_target(step, "name", &target, err) < 0)
 		return -1;
 	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &object, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
+	if (step_find(context, &target, &object, err) < 0)
+		return -1;
+	if (!object)
 		return 0;
-	}
 	if (!json_equal(json_path(object, "spec.cidrs"),
 			json_object_get(step->parameters, "cidrs")))
 		return error_set(err, ERROR_REFUSED,
@@ -120,16 +118,10 @@ static int delete_check(struct step_context *context, const struct plan_step *st
 
 	if (step_service_cidr_target(step, "name", &target, err) < 0)
 		return -1;
-	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &object, err) == 0) {
-		*ret_done = json_path_text(object, "metadata.deletionTimestamp") != NULL &&
-			    !step_optional_text(step, "wait");
-		return 0;
-	}
-	if (err->kind != ERROR_NOT_FOUND)
+	if (step_find(context, &target, &object, err) < 0)
 		return -1;
-	error_release(err);
-	*ret_done = true;
+	*ret_done = !object || (json_path_text(object, "metadata.deletionTimestamp") &&
+				!step_optional_text(step, "wait"));
 	return 0;
 }
 

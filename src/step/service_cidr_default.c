@@ -30,7 +30,7 @@ static int default_get(struct step_context *context, const struct plan_step *ste
 	if (step_service_cidr_target(step, "cover", &target, err) < 0)
 		return -1;
 	target.name = DEFAULT_NAME;
-	return kube_client_get(context->kube, &target, ret, err);
+	return step_find(context, &target, ret, err);
 }
 
 static int default_is_new(struct step_context *context, const struct plan_step *step,
@@ -38,14 +38,9 @@ static int default_is_new(struct step_context *context, const struct plan_step *
 {
 	auto_json json_t *object = NULL;
 
-	*ret_done = false;
-	if (default_get(context, step, &object, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-		return 0;
-	}
-	*ret_done = step_service_cidr_ready(object) &&
+	if (default_get(context, step, &object, err) < 0)
+		return -1;
+	*ret_done = object && step_service_cidr_ready(object) &&
 		    json_equal(json_path(object, "spec.cidrs"),
 			       json_object_get(step->parameters, "new"));
 	return 0;
@@ -59,15 +54,9 @@ static int default_cover_gone(struct step_context *context, const struct plan_st
 
 	if (step_service_cidr_target(step, "cover", &target, err) < 0)
 		return -1;
-	*ret_done = false;
-	if (kube_client_get(context->kube, &target, &object, err) == 0) {
-		*ret_done = json_path_text(object, "metadata.deletionTimestamp") != NULL;
-		return 0;
-	}
-	if (err->kind != ERROR_NOT_FOUND)
+	if (step_find(context, &target, &object, err) < 0)
 		return -1;
-	error_release(err);
-	*ret_done = true;
+	*ret_done = !object || json_path_text(object, "metadata.deletionTimestamp");
 	return 0;
 }
 
@@ -119,11 +108,9 @@ static int default_replace(struct step_context *context, const struct plan_step 
 	if (step_service_cidr_target(step, "cover", &target, err) < 0)
 		return -1;
 	target.name = DEFAULT_NAME;
-	if (default_get(context, step, &object, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-	} else if (!json_path_text(object, "metadata.deletionTimestamp")) {
+	if (default_get(context, step, &object, err) < 0)
+		return -1;
+	if (object && !json_path_text(object, "metadata.deletionTimestamp")) {
 		options.uid = json_path_text(object, "metadata.uid");
 		if (kube_client_delete(context->kube, &target, &options, err) < 0 &&
 		    err->kind != ERROR_NOT_FOUND)

@@ -24,6 +24,20 @@ const char *step_optional_text(const struct plan_step *step, const char *name)
 	return json_string_value(json_object_get(step->parameters, name));
 }
 
+int step_find(struct step_context *context, const struct kube_target *target, json_t **ret,
+	      struct error *err)
+{
+	json_t *object = NULL;
+
+	if (kube_client_get(context->kube, target, &object, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+	}
+	*ret = object;
+	return 0;
+}
+
 #define STEP_TICK_MS 250
 
 int step_pause(struct step_context *context, int64_t ms, struct error *err)

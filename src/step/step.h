@@ -61,6 +61,10 @@ must_check int step_text(const struct plan_step *step, const char *name, const c
 /* "" and NULL when it is missing. */
 const char *step_optional_text(const struct plan_step *step, const char *name);
 
+/* The object, a new reference, or *ret NULL when it is not there. */
+must_check int step_find(struct step_context *context, const struct kube_target *target,
+			 json_t **ret, struct error *err);
+
 /* Waits until `done` says so, asking every interval_ms, at most timeout_ms. ERROR_NETWORK "… still
  * not …" naming `what` after that; network errors of `done` itself are waited out. */
 typedef int (*step_condition)(struct step_context *context, const struct plan_step *step,
