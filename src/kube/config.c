@@ -335,15 +335,18 @@ static void kube_config_names(const struct kube_config_files *files, const char 
 
 		for (size_t i = 0; i < kube_document_count(sequence) && i < 20; i++) {
 			struct fy_node *item = kube_document_item(sequence, i);
-			struct error ignored = {0};
+			auto_error struct error ignored = {0};
+			auto_free char *quoted = NULL;
 			struct slice name = {0};
 
 			if (kube_document_scalar(&files->items[f], item, "name", &name, &ignored) <
-			    0)
-				error_release(&ignored);
-			if (name.len)
-				buffer_format(ret, "%s'%.*s'", ret->len ? ", " : "", (int)name.len,
-					      name.ptr);
+				    0 ||
+			    name.len == 0)
+				continue;
+			quoted = alloc_format("'%.*s'", (int)name.len, name.ptr);
+			/* of the same name in two files the second does not count */
+			if (!strstr(buffer_cstr(ret), quoted))
+				buffer_format(ret, "%s%s", ret->len ? ", " : "", quoted);
 		}
 	}
 }

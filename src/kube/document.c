@@ -30,22 +30,37 @@ static int kube_document_syntax(const char *file, struct fy_diag *diag, struct e
 			 first->msg ? first->msg : "syntax error");
 }
 
+static void kube_document_discard(struct fy_diag *diag, void *user, const char *text, size_t len)
+{
+	(void)diag;
+	(void)user;
+	(void)text;
+	(void)len;
+}
+
 static int kube_document_build(struct kube_document *document, struct error *err)
 {
-	struct fy_diag *diag = fy_diag_create(NULL);
+	struct fy_diag_cfg diag_cfg;
 	/* sloppy: a closing bracket may stand at its key's column, as Go's parsers allow */
 	struct fy_parse_cfg cfg = {.search_path = "",
 				   .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
-					    FYPCF_SLOPPY_FLOW_INDENTATION,
-				   .diag = diag};
+					    FYPCF_SLOPPY_FLOW_INDENTATION};
 	int result = 0;
 
-	fy_diag_set_collect_errors(diag, true);
+	/* it collects most errors and prints the others */
+	fy_diag_cfg_default(&diag_cfg);
+	diag_cfg.fp = NULL;
+	diag_cfg.output_fn = kube_document_discard;
+	cfg.diag = fy_diag_create(&diag_cfg);
+	if (!cfg.diag)
+		return error_set(err, ERROR_PARSE, "%s: cannot start the YAML parser",
+				 document->file);
+	fy_diag_set_collect_errors(cfg.diag, true);
 	document->tree =
 		fy_document_build_from_string(&cfg, document->text.ptr, document->text.len);
 	if (!document->tree)
-		result = kube_document_syntax(document->file, diag, err);
-	fy_diag_destroy(diag);
+		result = kube_document_syntax(document->file, cfg.diag, err);
+	fy_diag_destroy(cfg.diag);
 	return result;
 }
 

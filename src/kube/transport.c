@@ -513,6 +513,7 @@ static void kube_transport_finish(struct kube_transport *t, struct kube_transpor
 	curl_off_t spent_us = 0;
 	char *address = NULL;
 	long status = 0;
+	long version = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
@@ -523,8 +524,11 @@ static void kube_transport_finish(struct kube_transport *t, struct kube_transpor
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
 	curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &spent_us);
 	curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &address);
-	log_debug("%s %s: %ld from %s, %lld bytes, %lld ms", attempt->method, attempt->path, status,
-		  address ? address : "", (long long)bytes, (long long)spent_us / 1000);
+	curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+	log_debug("%s %s: %ld from %s by HTTP/%s, %lld bytes, %lld ms", attempt->method,
+		  attempt->path, status, address ? address : "",
+		  version == CURL_HTTP_VERSION_2_0 ? "2" : "1", (long long)bytes,
+		  (long long)spent_us / 1000);
 }
 
 int kube_transport_perform(struct kube_transport *t, const struct kube_credential *credential,

@@ -679,6 +679,77 @@ static void test_paths(void)
 	}
 }
 
+static void test_proxy(void)
+{
+	static const struct fake_step steps[] = {
+		{"GET", "http://api.invalid:8080/readyz", "Host: api.invalid:8080\r\n", 200, NULL,
+		 "ok", 0},
+		{"GET", "/readyz", "Host: api.invalid:8080\r\n", 200, NULL, "direct", 0},
+	};
+	auto_kube_reply struct kube_reply reply = {0};
+	struct kube_client *proxied, *direct;
+	struct error err = {0};
+	struct world w;
+
+	TEST("proxy-url: the proxy is asked, and resolves the name; kube_client_at goes past it");
+	world_open(&w, steps, COUNT(steps));
+	w.config.proxy_url = w.config.server;
+	w.config.server = alloc_text("http://api.invalid:8080");
+	proxied = kube_client_open(&w.config, NULL, &err);
+	CHECK_OK(kube_client_get_raw(proxied, "/readyz", &reply, &err), &err);
+	direct = kube_client_at(proxied, "127.0.0.1", fake_api_port(w.api), &err);
+	CHECK_OK(kube_client_get_raw(direct, "/readyz", &reply, &err), &err);
+	CHECK_STR(buffer_cstr(&reply.body), "direct");
+	kube_client_free(direct);
+	kube_client_free(proxied);
+	world_close(&w);
+}
+
+static void test_impersonation(void)
+{
+	static const struct fake_step step = {"GET",
+					      "/x",
+					      "Impersonate-User: jane\r\nImpersonate-Uid: 7\r\n"
+					      "Impersonate-Group: a\r\nImpersonate-Group: b\r\n",
+					      200,
+					      NULL,
+					      "ok",
+					      0};
+	auto_kube_reply struct kube_reply reply = {0};
+	struct error err = {0};
+	struct world w;
+
+	TEST("impersonation");
+	world_open(&w, &step, 1);
+	w.config.as_user = alloc_text("jane");
+	w.config.as_uid = alloc_text("7");
+	w.config.as_groups = alloc_array(3, sizeof(char *));
+	w.config.as_groups[0] = alloc_text("a");
+	w.config.as_groups[1] = alloc_text("b");
+	CHECK_OK(kube_client_get_raw(w.kube, "/x", &reply, &err), &err);
+	world_close(&w);
+}
+
+static void test_basic(void)
+{
+	static const struct fake_step step = {
+		"GET", "/x", "Authorization: Basic amFuZTpwd2Q=\r\n", 200, NULL, "ok", 0};
+	auto_kube_reply struct kube_reply reply = {0};
+	struct kube_client *kube;
+	struct error err = {0};
+	struct world w;
+
+	TEST("user name and password");
+	world_open(&w, &step, 1);
+	secret_release(&w.config.token);
+	w.config.username = alloc_text("jane");
+	secret_set(&w.config.password, "pwd", 3);
+	kube = kube_client_open(&w.config, NULL, &err);
+	CHECK_OK(kube_client_get_raw(kube, "/x", &reply, &err), &err);
+	kube_client_free(kube);
+	world_close(&w);
+}
+
 int main(void)
 {
 	interrupt_install();
@@ -702,5 +773,8 @@ int main(void)
 	test_other_uid();
 	test_pinned();
 	test_at();
+	test_proxy();
+	test_impersonation();
+	test_basic();
 	return test_done();
 }

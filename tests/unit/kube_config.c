@@ -179,8 +179,7 @@ static void test_merge(void)
 	options = (struct kube_config_options){.context = "nope"};
 	CHECK_ERROR(kube_config_load(&third, &options, &err), &err, ERROR_USAGE,
 		    "there is no context 'nope' in");
-	CHECK_ERROR(kube_config_load(&third, &options, &err), &err, ERROR_USAGE,
-		    "it has 'a', 'a', 'b'");
+	CHECK_ERROR(kube_config_load(&third, &options, &err), &err, ERROR_USAGE, "it has 'a', 'b'");
 	unsetenv("KUBECONFIG");
 }
 
