@@ -64,9 +64,11 @@ static void note_use(const struct build *b, struct uses *uses, const char *addre
 	const struct cluster *c = b->cluster;
 	enum index_hold hold;
 
-	if (!address || !*address || !in_some_range(c, address))
+	if (!address || !*address)
 		return;
 	if (index_holder(c->index, address, &hold) && hold == INDEX_HOLD_CLUSTER_IP)
+		return;
+	if (!in_some_range(c, address))
 		return;
 	if (role == CLUSTER_DEAD_OTHER && is_nth(c, address, FIRST_INDEX))
 		role = CLUSTER_DEAD_KUBERNETES;
