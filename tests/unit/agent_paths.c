@@ -150,7 +150,6 @@ int main(void)
 	const char *folder = test_folder();
 	auto_free char *real = realpath(folder, NULL);
 	auto_free char *node = alloc_format("%s/node", real);
-	auto_secret struct secret bytes = {0};
 	auto_error struct error err = {0};
 	auto_free char *resolved = NULL;
 

@@ -237,6 +237,16 @@ static size_t leftovers(void)
 	return count;
 }
 
+/* Other tests on this machine may be streaming an agent just now. */
+static void check_no_leftovers(size_t before)
+{
+	auto_error struct error err = {0};
+
+	for (int i = 0; i < 50 && leftovers() > before; i++)
+		CHECK_OK(clock_sleep_ms(100, &err), &err);
+	CHECK(leftovers() <= before);
+}
+
 static void check_failure(struct node_call *call, enum error_kind kind, const char *text)
 {
 	CHECK(!call->reply);
@@ -264,7 +274,7 @@ static void test_ssh(void)
 	gethostname(name, sizeof(name));
 	CHECK_STR(json_path_text(reply, "hostname"), name);
 	CHECK_INT(json_path_int(reply, "protocol", 0), 1);
-	CHECK_INT(leftovers(), before);
+	check_no_leftovers(before);
 	json_decref(reply);
 
 	TEST("the same agent answers again, a refusal comes as one");
@@ -281,7 +291,7 @@ static void test_ssh(void)
 	CHECK_ERROR(node_call(pool, "nobody", info, &reply, &err), &err, ERROR_NOT_FOUND,
 		    "node 'nobody'");
 	node_pool_free(pool);
-	CHECK_INT(leftovers(), before);
+	check_no_leftovers(before);
 }
 
 /* One call on a fresh pool. */
@@ -345,7 +355,7 @@ static void test_failures(void)
 	check_one("no ssh", "config", (struct node_options){.ssh_command = "/no/such/ssh -F x"},
 		  "good", NULL, ERROR_NOT_FOUND, "'/no/such/ssh'");
 	TEST("no failure left anything behind");
-	CHECK_INT(leftovers(), before);
+	check_no_leftovers(before);
 }
 
 /* A server that accepts and says nothing. */
