@@ -73,6 +73,21 @@ static void certificate_served_step(struct planner *p, enum plan_stage stage, js
 		      "a new file counts when the server shows it");
 }
 
+/* A certificate that is gone left no names behind; they come from kubeadm-config and the server. */
+static json_t *certificate_add(const struct planner *p, const struct cluster_node *node,
+			       json_t *names)
+{
+	json_t *add = json_copy(names);
+	json_t *more;
+
+	if (node->host.api_server_certificate.known)
+		return add;
+	more = cluster_certificate_names(p->cluster, node);
+	json_array_extend(add, more);
+	json_decref(more);
+	return add;
+}
+
 void planner_certificates(struct planner *p)
 {
 	auto_json json_t *names = certificate_names(p);
@@ -84,8 +99,8 @@ void planner_certificates(struct planner *p)
 		if (!node->control_plane)
 			continue;
 		if (certificate_lacks(&node->host.api_server_certificate, names)) {
-			certificate_step(p, PLAN_STAGE_CERTIFICATES, node, json_incref(names),
-					 json_array());
+			certificate_step(p, PLAN_STAGE_CERTIFICATES, node,
+					 certificate_add(p, node, names), json_array());
 			any = true;
 		} else if (certificate_lacks(&node->served, names)) {
 			any = true;

@@ -22,6 +22,7 @@ static const struct step_kind *const step_table[] = {
 	&step_kubelet_dns,
 	&step_services_endpoint,
 	&step_restart,
+	&step_restart_rest,
 	&step_drain,
 	&step_forget,
 };

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/stale.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static bool workload_address_is_old(const struct plan_stale *q, const char *address)
+{
+	if (!address || cluster_range_contains(q->to, address))
+		return false;
+	for (size_t i = 0; i < q->former.count; i++)
+		if (cluster_range_contains(q->former.items[i], address))
+			return true;
+	return false;
+}
+
+static bool workload_container_is_stale(const struct plan_stale *q,
+					const struct cluster_container *container)
+{
+	if (workload_address_is_old(q, container->kubernetes_host))
+		return true;
+	for (size_t i = 0; i < container->service_hosts.count; i++)
+		if (workload_address_is_old(q, container->service_hosts.items[i]))
+			return true;
+	for (size_t i = 0; i < container->nameservers.count; i++)
+		if (workload_address_is_old(q, container->nameservers.items[i]))
+			return true;
+	return false;
+}
+
+/* The network plugin's kubeconfig on the node, which it writes when it starts, names an old
+ * address. */
+static bool workload_cni_is_old(const struct plan_stale *q, const struct cluster_node *node)
+{
+	for (size_t i = 0; i < node->host.cni_servers.count; i++) {
+		const char *url = node->host.cni_servers.items[i];
+		const char *host = strstr(url, "://");
+		auto_free char *address = NULL;
+
+		host = host ? host + 3 : url;
+		address = alloc_text_n(host, strcspn(host, ":/"));
+		if (workload_address_is_old(q, address))
+			return true;
+	}
+	return false;
+}
+
+/* The Pod that wires others: on the host's network, from a DaemonSet, and known by what it reads
+ * or by its name. */
+static bool workload_is_network_plugin(const struct cluster_pod *pod)
+{
+	static const char *const names[] = {"calico", "canal",	     "cilium", "flannel",
+					    "weave",  "kube-router", "antrea", "kube-ovn"};
+
+	if (pod->reads_services_endpoint)
+		return true;
+	if (!pod->host_network || !pod->owner_kind || strcmp(pod->owner_kind, "DaemonSet") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strstr(pod->owner_name, names[i]))
+			return true;
+	return false;
+}
+
+/* What a Pod of a node that could not be looked at holds is not known: it is stale. So is one that
+ * cannot run, and one that takes its address from a ConfigMap that this plan changes. */
+static bool workload_pod_is_stale(const struct plan_stale *q, const struct cluster_pod *pod)
+{
+	const struct cluster_node *node =
+		pod->node ? cluster_find_node(q->cluster, pod->node) : NULL;
+
+	if (pod->waiting_reason && strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0)
+		return true;
+	/* restarted by kubelet and not ready now: between two crashes */
+	if (!pod->ready && pod->restarts > 0)
+		return true;
+	if (node && workload_is_network_plugin(pod) && workload_cni_is_old(q, node))
+		return true;
+	if (pod->reads_services_endpoint && q->endpoint_changes)
+		return true;
+	if (!node)
+		return false;
+	if (!node->host.processes_known)
+		return node->host.asked;
+	for (size_t i = 0; i < node->host.container_count; i++) {
+		const struct cluster_container *container = &node->host.containers[i];
+
+		if (container->pod_uid && strcmp(container->pod_uid, pod->uid) == 0 &&
+		    workload_container_is_stale(q, container))
+			return true;
+	}
+	return false;
+}
+
+static struct plan_workload *workloads_find(struct plan_workloads *list,
+					    const struct cluster_pod *pod)
+{
+	struct plan_workload *w;
+
+	for (size_t i = 0; i < list->count; i++) {
+		w = &list->items[i];
+		if (pod->owner_kind && w->kind && strcmp(w->kind, pod->owner_kind) == 0 &&
+		    strcmp(w->name, pod->owner_name) == 0 &&
+		    strcmp(w->namespace_, pod->namespace_) == 0)
+			return w;
+	}
+	ALLOC_GROW(list->items, list->count, list->capacity);
+	w = &list->items[list->count++];
+	*w = (struct plan_workload){.namespace_ = pod->namespace_,
+				    .kind = pod->owner_kind,
+				    .name = pod->owner_kind ? pod->owner_name : pod->name};
+	return w;
+}
+
+static void workloads_collect(const struct plan_stale *q, struct plan_workloads *list)
+{
+	for (size_t i = 0; i < q->cluster->pod_count; i++) {
+		const struct cluster_pod *pod = &q->cluster->pods[i];
+		struct plan_workload *w;
+
+		if (pod->static_pod || (pod->phase && (strcmp(pod->phase, "Succeeded") == 0 ||
+						       strcmp(pod->phase, "Failed") == 0)))
+			continue;
+		if (!q->all && !workload_pod_is_stale(q, pod))
+			continue;
+		w = workloads_find(list, pod);
+		w->network_plugin = w->network_plugin || workload_is_network_plugin(pod);
+	}
+}
+
+static int workloads_compare(const void *a, const void *b)
+{
+	const struct plan_workload *x = a;
+	const struct plan_workload *y = b;
+	int space;
+
+	if (x->network_plugin != y->network_plugin)
+		return x->network_plugin ? -1 : 1;
+	if ((strcmp(x->namespace_, "kube-system") == 0) !=
+	    (strcmp(y->namespace_, "kube-system") == 0))
+		return strcmp(x->namespace_, "kube-system") == 0 ? -1 : 1;
+	space = strcmp(x->namespace_, y->namespace_);
+	return space ? space : strcmp(x->name, y->name);
+}
+
+bool plan_workload_can_restart(const struct plan_workload *w)
+{
+	static const char *const kinds[] = {"DaemonSet", "ReplicaSet", "StatefulSet", "Deployment"};
+
+	for (size_t i = 0; w->kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(w->kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Pods of a Deployment are owned by a ReplicaSet "NAME-HASH"; people know the Deployment. */
+char *plan_workload_subject(const struct plan_workload *w)
+{
+	const char *hash = strrchr(w->name, '-');
+	auto_free char *name = NULL;
+
+	if (strcmp(w->kind, "ReplicaSet") != 0 || !hash)
+		return alloc_format("%s/%s/%s", w->kind, w->namespace_, w->name);
+	name = alloc_text_n(w->name, (size_t)(hash - w->name));
+	return alloc_format("Deployment/%s/%s", w->namespace_, name);
+}
+
+struct plan_workloads plan_stale_workloads(const struct plan_stale *q)
+{
+	struct plan_workloads list = {0};
+
+	workloads_collect(q, &list);
+	if (list.count)
+		qsort(list.items, list.count, sizeof(*list.items), workloads_compare);
+	return list;
+}
+
+void plan_workloads_release(struct plan_workloads *list)
+{
+	free(list->items);
+	*list = (struct plan_workloads){0};
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PLAN_STALE_H
+#define PLAN_STALE_H
+
+#include "model/cluster.h"
+
+/*
+ * Workloads whose Pods hold addresses of a range that the Services have left: in the environment of
+ * a container (made when it was started), in the resolv.conf of a sandbox, or because they crash on
+ * them. Pure.
+ */
+struct plan_stale {
+	const struct cluster *cluster;
+	const char *to;		     /* the new range; what is in it is not old */
+	struct cluster_texts former; /* the old ranges */
+	bool all;		     /* every workload counts */
+	bool endpoint_changes;	     /* who reads kubernetes-services-endpoint counts, too */
+};
+
+/* Texts are borrowed from the cluster. */
+struct plan_workload {
+	const char *namespace_;
+	const char *kind; /* of the Pods' controller; NULL: a Pod that nobody manages */
+	const char *name;
+	bool network_plugin;
+};
+
+struct plan_workloads {
+	struct plan_workload *items; /* owned; the network plugin first, then kube-system */
+	size_t count;
+	size_t capacity;
+};
+
+struct plan_workloads plan_stale_workloads(const struct plan_stale *query);
+void plan_workloads_release(struct plan_workloads *list);
+#define auto_plan_workloads __attribute__((cleanup(plan_workloads_release)))
+
+/* False: nobody would make its Pods anew the way it is done for Deployments. */
+bool plan_workload_can_restart(const struct plan_workload *workload);
+
+/* "Deployment/shop/web", also for the ReplicaSet that a Deployment made. The caller frees; only
+ * for what can be restarted. */
+char *plan_workload_subject(const struct plan_workload *workload);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * restart-rest: looks again at every container and restarts what still holds old addresses: Pods
+ * that were stuck when the plan was made, or were started while it was carried out.
+ * Parameters: to (the new range).
+ */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/observe.h"
+#include "plan/stale.h"
+#include "step/kinds.h"
+
+static void rest_describe(const struct plan_step *step, struct buffer *out)
+{
+	(void)step;
+	buffer_text(out, "look again, and restart what still holds old addresses");
+}
+
+static int rest_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	(void)context;
+	(void)step;
+	(void)err;
+	*ret_done = false;
+	return 0;
+}
+
+/* As a step of the kind "restart", made for what was found now. */
+static int rest_restart(struct step_context *context, const struct plan_step *step,
+			const struct plan_workload *workload, const char *at, struct error *err)
+{
+	auto_free char *subject = plan_workload_subject(workload);
+	auto_json json_t *parameters =
+		json_pack("{s:s, s:s, s:s, s:s}", "namespace", workload->namespace_, "kind",
+			  workload->kind, "name", workload->name, "at", at);
+	struct plan_step restart = {
+		.id = step->id,
+		.stage = step->stage,
+		.kind = (char[]){"restart"},
+		.subject = subject,
+		.why = (char[]){""},
+		.parameters = parameters,
+	};
+
+	return step_restart.apply(context, &restart, err);
+}
+
+static int rest_round(struct step_context *context, const struct plan_step *step, size_t *ret_found,
+		      struct error *err)
+{
+	auto_free char *now = clock_format(clock_wall_s());
+	auto_json json_t *observation = NULL;
+	auto_cluster struct cluster *cluster = NULL;
+	struct plan_stale query = {0};
+	size_t found = 0;
+
+	if (step_text(step, "to", &query.to, err) < 0 ||
+	    observe_cluster(context->kube, context->pool, OBSERVE_ALL, &observation, err) < 0 ||
+	    cluster_build(observation, &cluster, err) < 0)
+		return -1;
+	query.cluster = cluster;
+	query.former = cluster_former_ranges(cluster, query.to);
+	{
+		auto_plan_workloads struct plan_workloads list = plan_stale_workloads(&query);
+
+		for (size_t i = 0; i < list.count; i++) {
+			if (!plan_workload_can_restart(&list.items[i])) {
+				log_warning(
+					"Pod '%s/%s' holds old addresses and nothing restarts it; "
+					"delete it by hand",
+					list.items[i].namespace_, list.items[i].name);
+				continue;
+			}
+			if (rest_restart(context, step, &list.items[i], now, err) < 0)
+				return -1;
+			found++;
+		}
+	}
+	*ret_found = found;
+	return 0;
+}
+
+/* A Pod that ends slowly is still seen in the first look behind its restart. */
+#define REST_ROUNDS 3
+
+static int rest_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	size_t found = 1;
+
+	for (int i = 0; i < REST_ROUNDS && found; i++) {
+		if (rest_round(context, step, &found, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int rest_verify(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
+{
+	(void)step;
+	return context->tick(context, err);
+}
+
+const struct step_kind step_restart_rest = {
+	.name = "restart-rest",
+	.describe = rest_describe,
+	.check = rest_check,
+	.apply = rest_apply,
+	.verify = rest_verify,
+};
