@@ -116,9 +116,8 @@ static int main_dispatch(int argc, const char *const argv[], const char *program
 	int status;
 
 	memset(own, 0, command && command->settings_size ? command->settings_size : 1);
-	if (name && !command)
-		return error_set(err, ERROR_USAGE,
-				 "there is no command '%s'; '%s --help' lists them", name, program);
+	if (name && command_require(name, program, &command, err) < 0)
+		return -1;
 	if (option_parse(argc, argv, tables, 2, words, &count, err) < 0)
 		return -1;
 	session_init(&session, &common, program);

@@ -43,6 +43,9 @@ struct command {
 /* NULL behind the last one. */
 const struct command *command_at(size_t i);
 const struct command *command_find(const char *name);
+/* The same; ERROR_USAGE says which one was meant where a name is near. */
+must_check int command_require(const char *name, const char *program, const struct command **ret,
+			       struct error *err);
 
 /* The help page of one command, or of the program (command NULL). `program` is how the user calls
  * it: "kubectl renumber" or "kubectl-renumber". */

@@ -50,13 +50,9 @@ static int help_run(struct session *session, const struct command_input *input, 
 	const struct command *command = NULL;
 	auto_buffer struct buffer page = {0};
 
-	if (input->word_count == 1) {
-		command = command_find(input->words[0]);
-		if (!command)
-			return error_set(err, ERROR_USAGE,
-					 "there is no command '%s'; '%s help' lists them",
-					 input->words[0], session->program);
-	}
+	if (input->word_count == 1 &&
+	    command_require(input->words[0], session->program, &command, err) < 0)
+		return -1;
 	command_help(command, session->program, &page);
 	fputs(buffer_cstr(&page), stdout);
 	return 0;

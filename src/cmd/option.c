@@ -91,8 +91,7 @@ static int option_store(const struct option *option, void *settings, const char 
 	return 0;
 }
 
-/* How many single-letter edits two short names are apart, for "did you mean". */
-static size_t option_distance(struct slice a, const char *b)
+size_t option_distance(struct slice a, const char *b)
 {
 	size_t row[40];
 	size_t len = strlen(b);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/slice.h"
 
 /*
  * Options are rows: the parser, --help, shell completion and the check of the man page all come
@@ -51,6 +52,9 @@ must_check int option_parse(int argc, const char *const argv[], const struct opt
 
 /* Appends one line an option, aligned. */
 void option_describe(const struct option *options, struct buffer *out);
+
+/* How many single-letter edits two short names are apart, for "did you mean"; 40: far. */
+size_t option_distance(struct slice a, const char *b);
 
 /* The value of a duration as OPTION_DURATION reads it; false when it is none. */
 bool option_duration(const char *text, int64_t *ret_ms);

@@ -25,3 +25,30 @@ const struct command *command_find(const char *name)
 			return command;
 	return NULL;
 }
+
+int command_require(const char *name, const char *program, const struct command **ret,
+		    struct error *err)
+{
+	const struct command *found = command_find(name);
+	const struct command *command;
+	const char *near = NULL;
+	size_t best = 3;
+
+	if (found) {
+		*ret = found;
+		return 0;
+	}
+	for (size_t i = 0; (command = command_at(i)); i++) {
+		size_t distance = option_distance(slice_of(name), command->name);
+
+		if (distance < best) {
+			best = distance;
+			near = command->name;
+		}
+	}
+	if (near)
+		return error_set(err, ERROR_USAGE, "there is no command '%s'; did you mean '%s'?",
+				 name, near);
+	return error_set(err, ERROR_USAGE, "there is no command '%s'; '%s --help' lists them", name,
+			 program);
+}
