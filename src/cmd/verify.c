@@ -16,30 +16,34 @@
 struct promise {
 	const char *name;
 	const char *text;
-	const char *codes; /* with blanks between; "KR2" stands for all of a family */
+	const char *codes; /* with blanks between; "KR3" stands for all of a family */
+	bool on_nodes;	   /* no proof without having looked at every node */
 };
 
 static const struct promise promises[] = {
 	{"flags",
 	 "every API server and controller-manager runs with one range, as its manifest says",
-	 "KR101 KR103 KR104 KR112 KR604"},
-	{"services", "every Service has an address of that range", "KR102 KR105 KR106"},
+	 "KR101 KR103 KR104 KR112 KR604", true},
+	{"services", "every Service has an address of that range", "KR102 KR105 KR106", false},
 	{"allocator", "ServiceCIDRs and allocator agree with the flags",
-	 "KR107 KR108 KR109 KR110 KR111 KR708"},
+	 "KR107 KR108 KR109 KR110 KR111 KR708", false},
 	{"kubernetes", "default/kubernetes exists, with an endpoint for each control plane",
-	 "KR201 KR202 KR206 KR207"},
+	 "KR201 KR202 KR206 KR207", false},
 	{"addresses", "no container, kubelet or network plugin uses an old address",
-	 "KR203 KR204 KR205 KR404 KR506 KR507 KR509 KR511"},
-	{"certificates", "every API server names its address, on disk and live", "KR3"},
-	{"kubeadm", "kubeadm-config says the same", "KR601 KR602 KR603 KR605 KR606"},
-	{"dns", "kubelets hand out the address of kube-dns", "KR401 KR402 KR403 KR405"},
+	 "KR203 KR204 KR205 KR404 KR506 KR507 KR509 KR511", true},
+	{"certificates", "every API server names its address, on disk and live", "KR3", true},
+	{"kubeadm", "kubeadm-config says the same", "KR601 KR602 KR603 KR605 KR606", false},
+	{"dns", "kubelets hand out the address of kube-dns", "KR401 KR402 KR403 KR405", true},
 	{"network-plugin", "the network plugin runs and dials a stable address",
-	 "KR501 KR502 KR503 KR504 KR505 KR510"},
-	{"leftovers", "no alias, lock or policy of a run is left", "KR703 KR704 KR705 KR706"},
-	{"nodes", "every node was looked at and is ready", "KR701 KR702 KR707 KR709"},
+	 "KR501 KR502 KR503 KR504 KR505 KR510", false},
+	{"leftovers", "no alias, lock or policy of a run is left", "KR703 KR704 KR705 KR706",
+	 false},
+	{"nodes", "every node was looked at and is ready", "KR701 KR702 KR707 KR709", false},
 	{"data-path", "every node reaches the API servers and DNS at their new addresses",
-	 "KR801 KR802"},
+	 "KR801 KR802", true},
 };
+/* What says that nodes, or something on them, were not looked at. */
+static const char unseen_codes[] = "KR701 KR702 KR709";
 enum { PROMISE_COUNT = sizeof(promises) / sizeof(promises[0]) };
 
 static bool has_code(const char *codes, const char *code)
@@ -59,17 +63,31 @@ static bool has_code(const char *codes, const char *code)
 /* That nodes were not asked is information for doctor, but proves nothing here. */
 static bool is_broken_by(const struct promise *promise, const struct finding *f)
 {
+	if (promise->on_nodes && has_code(unseen_codes, f->code))
+		return true;
 	return has_code(promise->codes, f->code) &&
-	       (f->severity != FINDING_INFO || strcmp(f->code, "KR702") == 0);
+	       (f->severity != FINDING_INFO || has_code(unseen_codes, f->code));
+}
+
+enum result { RESULT_HOLDS, RESULT_UNPROVED, RESULT_BROKEN };
+
+static enum result result_of(const struct promise *promise, const struct finding_list *list)
+{
+	enum result result = RESULT_HOLDS;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!is_broken_by(promise, &list->items[i]))
+			continue;
+		if (!has_code(unseen_codes, list->items[i].code))
+			return RESULT_BROKEN;
+		result = RESULT_UNPROVED;
+	}
+	return result;
 }
 
 static bool holds(const struct promise *promise, const struct finding_list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		if (is_broken_by(promise, &list->items[i]))
-			return false;
-	}
-	return true;
+	return result_of(promise, list) == RESULT_HOLDS;
 }
 
 static bool all_hold(const struct finding_list *list)
@@ -160,6 +178,13 @@ static void data_path(struct node_pool *pool, const struct cluster *c, struct fi
 	nodes = node_names(c, pool, &count);
 	if (!count)
 		return;
+	if (!api) {
+		struct finding *f =
+			finding_add(list, "KR801", FINDING_ERROR, "Service/default/kubernetes");
+
+		finding_message(f, "default/kubernetes has no address that nodes could dial");
+		finding_remedy(f, "run 'kubectl renumber doctor'");
+	}
 	if (api)
 		ask_nodes(pool, nodes, count,
 			  json_pack("{s:s,s:s,s:i,s:s,s:i}", "op", "dial", "address", api, "port",
@@ -210,16 +235,23 @@ static json_t *result_json(const struct session *session, const struct cluster *
 	return object;
 }
 
+static const struct {
+	const char *mark;
+	const char *colour;
+	const char *word;
+} results[] = {
+	[RESULT_HOLDS] = {"√", "\033[32m", "ok"},
+	[RESULT_UNPROVED] = {"?", "\033[33m", "not proved"},
+	[RESULT_BROKEN] = {"×", "\033[31m", "**broken**"},
+};
+
 static void print_promises(const struct finding_list *list, bool colour, struct buffer *out)
 {
 	for (size_t i = 0; i < PROMISE_COUNT; i++) {
-		bool ok = holds(&promises[i], list);
+		enum result result = result_of(&promises[i], list);
 
-		buffer_format(out, "%s%s%s %s\n",
-			      !colour ? ""
-			      : ok    ? "\033[32m"
-				      : "\033[31m",
-			      ok ? "√" : "×", colour ? "\033[0m" : "", promises[i].text);
+		buffer_format(out, "%s%s%s %s\n", colour ? results[result].colour : "",
+			      results[result].mark, colour ? "\033[0m" : "", promises[i].text);
 	}
 	buffer_char(out, '\n');
 }
@@ -231,7 +263,7 @@ static void print_markdown(const struct finding_list *list, struct buffer *out)
 
 	for (size_t i = 0; i < PROMISE_COUNT; i++) {
 		table_cell(&t, promises[i].name);
-		table_cell(&t, holds(&promises[i], list) ? "ok" : "**broken**");
+		table_cell(&t, results[result_of(&promises[i], list)].word);
 		table_cell(&t, promises[i].text);
 	}
 	buffer_char(out, '\n');
@@ -253,7 +285,7 @@ static void print_people(const struct session *session, const struct cluster *c,
 		print_markdown(list, out);
 	else
 		print_promises(list, session->colour, out);
-	if (finding_list_matters(list) || session->output == SESSION_WIDE)
+	if (!all_hold(list) || session->output == SESSION_WIDE)
 		findings_print(list,
 			       markdown				 ? FINDINGS_MARKDOWN
 			       : session->output == SESSION_WIDE ? FINDINGS_WIDE
