@@ -164,6 +164,20 @@ static void add_names(const char *list, struct pki_texts *ret)
 	}
 }
 
+/* All that an API server's certificate must name beside what is in it. */
+static void add_wanted(const struct issue *issue, const struct cluster_node *node,
+		       struct pki_texts *ret)
+{
+	auto_json json_t *names = cluster_certificate_names(issue->cluster, node);
+	const json_t *name;
+	size_t i;
+
+	certificates_expected(issue->cluster, ret);
+	json_array_foreach(names, i, name)
+		pki_texts_add_new(ret, json_string_value(name));
+	add_names(issue->settings->add, ret);
+}
+
 static json_t *make_request(const struct issue *issue, const struct cluster_node *node,
 			    const char *op)
 {
@@ -175,8 +189,7 @@ static json_t *make_request(const struct issue *issue, const struct cluster_node
 
 	for (size_t i = 0; i < issue->count; i++)
 		buffer_format(&names, "%s%s", i ? "," : "", issue->profiles[i]->name);
-	certificates_expected(cluster, &add);
-	add_names(issue->settings->add, &add);
+	add_wanted(issue, node, &add);
 	add_names(issue->settings->remove, &remove);
 	for (size_t i = 0; i < remove.count; i++)
 		pki_texts_remove(&add, remove.items[i]);

@@ -362,6 +362,13 @@ const struct cluster_service_cidr *cluster_find_cover(const struct cluster *clus
 /* The default ServiceCIDR, NULL when there is none. */
 const struct cluster_service_cidr *cluster_default_cidr(const struct cluster *cluster);
 
+/*
+ * Names that a new certificate of the node's API server needs beside kubeadm's own and the Service
+ * addresses: certSANs and the host of controlPlaneEndpoint and, when the old certificate is gone
+ * from the disk, what the server still shows. An array of strings, a new reference.
+ */
+json_t *cluster_certificate_names(const struct cluster *cluster, const struct cluster_node *node);
+
 size_t cluster_control_plane_count(const struct cluster *cluster);
 
 #endif

@@ -355,6 +355,32 @@ static void audit_pki_folder(struct audit_run *run, const char *folder, const ch
 	}
 }
 
+static bool audit_has(const char *root, const char *relative)
+{
+	auto_free char *path = file_join(root, relative);
+
+	return file_exists(path);
+}
+
+/* What should be there and is not. The manifests say what the node is: a worker has a CA only, and
+ * etcd may be elsewhere. */
+static void audit_missing(struct audit_run *run)
+{
+	bool server = audit_has(run->root, "manifests/kube-apiserver.yaml");
+	bool etcd = audit_has(run->root, "manifests/etcd.yaml");
+
+	for (size_t i = 0; i < pki_profile_count; i++) {
+		const struct pki_profile *profile = &pki_profiles[i];
+		bool of_etcd = strcmp(profile->ca, "etcd/ca") == 0;
+		auto_free char *path = alloc_format("%s/pki/%s.crt", run->root, profile->base);
+
+		if (!(of_etcd ? etcd : server) || file_exists(path))
+			continue;
+		audit_problem(audit_record_add(run, path, NULL, profile->name), "missing", NULL,
+			      "'%s' is not there", path);
+	}
+}
+
 int pki_audit_folder(const char *root, const struct pki_audit_options *options,
 		     struct pki_audit *ret, struct error *err)
 {
@@ -370,6 +396,7 @@ int pki_audit_folder(const char *root, const struct pki_audit_options *options,
 	}
 	audit_run_begin(&run, options, &audit);
 	audit_pki_folder(&run, pki, "", 0);
+	audit_missing(&run);
 	if (!run.options.no_kubeconfigs)
 		audit_list(root, /* folders= */ false, &files);
 	for (size_t i = 0; i < files.count; i++) {

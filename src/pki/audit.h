@@ -16,6 +16,7 @@
  *
  * Codes of problems (they never change their meaning):
  *   unreadable        a file could not be read
+ *   missing           a control plane lacks a certificate that kubeadm makes
  *   malformed         not PEM, not X.509, not a kubeconfig; the message has file:line
  *   expired           notAfter is past          not-yet-valid   notBefore is to come
  *   expires-soon      within options.soon_s (CAs: options.ca_soon_s)

@@ -114,6 +114,28 @@ static void test_names(void)
 	pki_texts_release(&expected);
 }
 
+static void test_missing(void)
+{
+	auto_free char *cert = root_path("pki/apiserver.crt");
+	auto_free char *peer = root_path("pki/etcd/peer.crt");
+	auto_free char *away = root_path("away.crt");
+	auto_free char *manifest = root_path("manifests/kube-apiserver.yaml");
+
+	CHECK(rename(cert, away) == 0);
+	TEST("a node that is no control plane needs no API server's certificate");
+	check_problems("pki/apiserver.crt", NULL, "");
+	TEST("a control plane does");
+	authority_write(root, "manifests/kube-apiserver.yaml", "", 0600);
+	check_problems("pki/apiserver.crt", NULL, "|missing ");
+	CHECK(rename(away, cert) == 0);
+	check_problems("pki/apiserver.crt", NULL, "|");
+	TEST("with its etcd elsewhere it needs none of etcd's");
+	CHECK(rename(peer, away) == 0);
+	check_problems("pki/etcd/peer.crt", NULL, "");
+	CHECK(rename(away, peer) == 0);
+	CHECK(unlink(manifest) == 0);
+}
+
 static void test_time(void)
 {
 	static const struct {
@@ -557,6 +579,7 @@ int main(void)
 	authority_make_pki(pki, PKI_KEY_ECDSA_P256, NOW);
 	test_sound();
 	test_names();
+	test_missing();
 	test_time();
 	test_keys();
 	test_rsa();
