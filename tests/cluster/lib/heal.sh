@@ -82,6 +82,16 @@ heal_apply() {
 	[ $status -eq 0 ]
 }
 
+heal_resume() {
+	local try
+
+	for try in 1 2 3; do
+		say "resume after a failed apply, $try"
+		! tool_exits 0 resume --yes || return 0
+		sleep 5
+	done
+}
+
 # heal_killed NAME COMMAND...: kill -9 after 0 to 30 seconds; 137 when it was hit
 heal_killed() {
 	local name=$1 pid wait=$((RANDOM % 30)).$((RANDOM % 10)) status=0
@@ -141,6 +151,8 @@ heal() {
 	[ -s "$RESULT/plan" ] || die "no plan: $(tail -n 3 "$RESULT/plan.err")"
 	start=$(date +%s.%N)
 	check 'apply' heal_apply
+	# It stopped part-way: what an operator would do, so that the rest can be looked at.
+	[ "$(tail -n 1 "$RESULT/checks" | jq .ok)" = true ] || heal_resume
 	fact apply_seconds "$(jq -n "now - $start | . * 10 | round / 10")"
 	workloads_wait 120 || :
 	check 'a second apply changes nothing' check_second_apply
