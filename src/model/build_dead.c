@@ -62,6 +62,7 @@ static void note_use(const struct build *b, struct uses *uses, const char *addre
 		     enum cluster_dead_role role, const char *user)
 {
 	const struct cluster *c = b->cluster;
+	const char *range = NULL;
 	enum index_hold hold;
 
 	if (!address || !*address)
@@ -74,6 +75,11 @@ static void note_use(const struct build *b, struct uses *uses, const char *addre
 		role = CLUSTER_DEAD_KUBERNETES;
 	else if (role == CLUSTER_DEAD_OTHER && is_nth(c, address, DNS_INDEX))
 		role = CLUSTER_DEAD_DNS;
+	/* A Service that was deleted leaves its address behind in the range that is in force: that
+	 * is everyday life, and no trace of a change. */
+	if (role == CLUSTER_DEAD_OTHER && cluster_agreed_range(c, &range) &&
+	    cluster_range_contains(range, address))
+		return;
 	ALLOC_GROW(uses->items, uses->count, uses->capacity);
 	uses->items[uses->count++] = (struct use){address, user, role};
 }
