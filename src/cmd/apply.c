@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/open_run.h"
+#include "step/step.h"
 
 struct apply_settings {
 	const char *until;
@@ -45,6 +46,13 @@ static int apply_read(const char *file, struct plan *ret, char **ret_text, struc
 		return -1;
 	if (plan_parse(ret, file, buffer_as_slice(&text), err) < 0)
 		return -1;
+	/* said before the first step, not when the run has come to it */
+	for (size_t i = 0; i < ret->count; i++)
+		if (!step_kind_find(ret->steps[i].kind))
+			return error_set(err, ERROR_PARSE,
+					 "'%s': step '%s' is of the unknown kind '%s'; the plan is "
+					 "of another version",
+					 file, ret->steps[i].id, ret->steps[i].kind);
 	*ret_text = buffer_detach(&text);
 	return 0;
 }

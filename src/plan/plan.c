@@ -120,6 +120,19 @@ static int plan_take_text(const json_t *object, const char *path, const char *fi
 	return 0;
 }
 
+/* The member as a new reference. */
+static int plan_take_part(const json_t *object, const char *name, json_type type, const char *file,
+			  json_t **ret, struct error *err)
+{
+	json_t *part = json_object_get(object, name);
+
+	if (!part || json_typeof(part) != type)
+		return error_set(err, ERROR_PARSE, "'%s' is not a plan: '%s' has to be %s", file,
+				 name, type == JSON_ARRAY ? "a list" : "an object");
+	*ret = json_incref(part);
+	return 0;
+}
+
 /* A run's id becomes a label value and a folder's name. */
 static bool plan_run_is_safe(const char *run)
 {
@@ -154,6 +167,10 @@ static int plan_parse_step(struct plan *plan, const json_t *object, const char *
 		return error_set(err, ERROR_PARSE, "'%s': step '%s' names an unknown stage '%s'",
 				 file, step->id, stage);
 	step->stage = found.stage;
+	/* the journal knows a step by its id */
+	if (plan_find(plan, step->id) != step)
+		return error_set(err, ERROR_PARSE, "'%s': two steps have the id '%s'", file,
+				 step->id);
 	return 0;
 }
 
@@ -178,12 +195,14 @@ static int plan_parse_header(struct plan *plan, const json_t *object, const char
 		return -1;
 	if (!plan_run_is_safe(plan->run))
 		return error_set(err, ERROR_PARSE, "'%s': the run's id is not one of ours", file);
+	if (strcmp(mode, "repair") != 0 && strcmp(mode, "migrate") != 0)
+		return error_set(err, ERROR_PARSE, "'%s': there is no mode '%s'", file, mode);
 	plan->mode = strcmp(mode, "repair") == 0 ? PLAN_REPAIR : PLAN_MIGRATE;
-	plan->from = json_incref(json_path(object, "from"));
-	plan->map = json_incref(json_path(object, "map"));
-	plan->digest = json_incref(json_path(object, "digest"));
-	plan->notes = json_incref(json_path(object, "notes"));
-	return 0;
+	if (plan_take_part(object, "from", JSON_ARRAY, file, &plan->from, err) < 0 ||
+	    plan_take_part(object, "map", JSON_ARRAY, file, &plan->map, err) < 0 ||
+	    plan_take_part(object, "digest", JSON_OBJECT, file, &plan->digest, err) < 0)
+		return -1;
+	return plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err);
 }
 
 int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err)

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/journal.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "lib/test.h"
+#include "text/json.h"
+
+/* A new empty folder in the test's own. */
+static char *folder_new(const char *name)
+{
+	char *folder = file_join(test_folder(), name);
+
+	CHECK_INT(mkdir(folder, 0700), 0);
+	return folder;
+}
+
+static void write_bytes(const char *path, const char *bytes, size_t len)
+{
+	FILE *file = fopen(path, "wbe");
+
+	if (!CHECK(file != NULL))
+		return;
+	CHECK_INT(fwrite(bytes, 1, len, file), len);
+	CHECK_INT(fclose(file), 0);
+}
+
+static void check_state(struct journal *j, const char *run, const char *step,
+			enum journal_state want, const char *want_detail)
+{
+	auto_error struct error err = {0};
+	auto_free char *detail = NULL;
+	enum journal_state state = JOURNAL_FAILED;
+
+	if (!CHECK_OK(journal_get(j, run, step, &state, &detail, &err), &err))
+		return;
+	CHECK_INT(state, want);
+	CHECK_STR(detail, want_detail);
+}
+
+static void runs(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("runs");
+	auto_journal struct journal *j = journal_open(folder, &err);
+	auto_journal_run struct journal_run run = {0};
+	auto_journal_run struct journal_run last = {0};
+
+	if (!CHECK(j != NULL))
+		return;
+	TEST("an empty journal has no run");
+	CHECK_ERROR(journal_current(j, false, &run, &err), &err, ERROR_NOT_FOUND, "no run is open");
+	CHECK_ERROR(journal_current(j, true, &run, &err), &err, ERROR_NOT_FOUND, "no such run");
+
+	TEST("a run begins once, and again with the same plan");
+	CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{plan}", &err), &err);
+	CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{plan}", &err), &err);
+
+	TEST("with another plan it is refused");
+	CHECK_ERROR(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{other}", &err), &err,
+		    ERROR_REFUSED, "run 'r-1' was begun with another plan file");
+
+	TEST("a second run is refused while one is open");
+	CHECK_ERROR(journal_begin(j, "r-2", "repair", "10.18.0.0/16", "{two}", &err), &err,
+		    ERROR_REFUSED, "run 'r-1' is open; 'resume' or 'finalize' it");
+
+	TEST("the open run is found");
+	if (CHECK_OK(journal_current(j, false, &run, &err), &err)) {
+		CHECK_STR(run.id, "r-1");
+		CHECK_STR(run.mode, "repair");
+		CHECK_STR(run.to, "10.17.0.0/16");
+		CHECK_STR(run.plan, "{plan}");
+		CHECK_INT(run.state, JOURNAL_RUN_OPEN);
+		CHECK(run.started_s > 0);
+		CHECK_INT(run.ended_s, 0);
+	}
+	journal_run_release(&run);
+
+	TEST("a run that is ended is no longer open, but the last one");
+	CHECK_OK(journal_end(j, "r-1", &err), &err);
+	CHECK_ERROR(journal_current(j, false, &run, &err), &err, ERROR_NOT_FOUND, "no run is open");
+	if (CHECK_OK(journal_current(j, true, &last, &err), &err)) {
+		CHECK_STR(last.id, "r-1");
+		CHECK_INT(last.state, JOURNAL_RUN_FINALIZED);
+		CHECK(last.ended_s >= last.started_s);
+	}
+	journal_run_release(&last);
+
+	TEST("then another begins, and is the current one");
+	CHECK_OK(journal_begin(j, "r-2", "repair", "10.18.0.0/16", "{two}", &err), &err);
+	if (CHECK_OK(journal_current(j, true, &last, &err), &err))
+		CHECK_STR(last.id, "r-2");
+}
+
+static void steps(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("steps");
+	struct journal *j = journal_open(folder, &err);
+
+	TEST("a step without a row is pending");
+	if (!CHECK(j != NULL))
+		return;
+	CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{}", &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_PENDING, "");
+
+	TEST("states replace each other");
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_INTENT, NULL, &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_INTENT, "");
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_FAILED, "it's \"no\"; --", &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_FAILED, "it's \"no\"; --");
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_DONE, "");
+	check_state(j, "r-1", "s02", JOURNAL_PENDING, "");
+	check_state(j, "r-2", "s01", JOURNAL_PENDING, "");
+	CHECK_STR(journal_state_name(JOURNAL_INTENT), "begun");
+
+	TEST("states are there for the next process");
+	CHECK_OK(journal_set(j, "r-1", "s02", JOURNAL_INTENT, NULL, &err), &err);
+	journal_free(j);
+	j = journal_open(folder, &err);
+	if (CHECK(j != NULL)) {
+		check_state(j, "r-1", "s01", JOURNAL_DONE, "");
+		check_state(j, "r-1", "s02", JOURNAL_INTENT, "");
+	}
+	journal_free(j);
+}
+
+static void documents(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("kept");
+	auto_journal struct journal *j = journal_open(folder, &err);
+	auto_json json_t *first = json_pack("{s:s}", "uid", "u-1");
+	auto_json json_t *second = json_pack("{s:s}", "uid", "u-2");
+	auto_json json_t *found = NULL;
+
+	TEST("the first document under a name stays");
+	if (!CHECK(j != NULL))
+		return;
+	CHECK(journal_kept(j, "r-1", "s01", "service") == NULL);
+	CHECK_OK(journal_keep(j, "r-1", "s01", "service", first, &err), &err);
+	CHECK_OK(journal_keep(j, "r-1", "s01", "service", second, &err), &err);
+	found = journal_kept(j, "r-1", "s01", "service");
+	CHECK(json_equal(found, first));
+	CHECK(journal_kept(j, "r-1", "s02", "service") == NULL);
+	CHECK(journal_kept(j, "r-2", "s01", "service") == NULL);
+	CHECK(journal_kept(j, "r-1", "s01", "slices") == NULL);
+}
+
+static void check_not_opened(const char *folder, enum error_kind kind, const char *text)
+{
+	auto_error struct error err = {0};
+	auto_journal struct journal *j = journal_open(folder, &err);
+
+	CHECK(j == NULL);
+	CHECK_INT(err.kind, kind);
+	CHECK(strstr(error_text(&err), text) != NULL);
+	if (!strstr(error_text(&err), text))
+		CHECK_STR(error_text(&err), text);
+	CHECK(!strchr(error_text(&err), '\n'));
+}
+
+static void damage(void)
+{
+	static const char garbage[] = "this is no database, but it is long enough to be read as "
+				      "the head of one: 0123456789 0123456789 0123456789";
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("damaged");
+	auto_free char *path = file_join(folder, "journal.db");
+	auto_free char *elsewhere = file_join(folder, "elsewhere.db");
+	struct journal *j;
+
+	TEST("a file that is no journal");
+	write_bytes(path, garbage, sizeof(garbage) - 1);
+	check_not_opened(folder, ERROR_PARSE, "journal.db'");
+
+	TEST("it is left as it was");
+	{
+		auto_buffer struct buffer now = {0};
+
+		CHECK_OK(file_read(path, 4096, &now, &err), &err);
+		CHECK_MEM(now.ptr, now.len, garbage, sizeof(garbage) - 1);
+	}
+
+	TEST("an empty file, left by a full disk, becomes a journal");
+	write_bytes(path, "", 0);
+	j = journal_open(folder, &err);
+	if (CHECK(j != NULL))
+		CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{}", &err), &err);
+	journal_free(j);
+
+	TEST("a torn file");
+	{
+		struct stat info;
+
+		CHECK_INT(stat(path, &info), 0);
+		CHECK(info.st_size > 8192);
+		CHECK_INT(truncate(path, info.st_size / 2), 0);
+		check_not_opened(folder, ERROR_PARSE, "journal.db'");
+	}
+
+	TEST("a link is not followed");
+	CHECK_INT(rename(path, elsewhere), 0);
+	CHECK_INT(symlink(elsewhere, path), 0);
+	check_not_opened(folder, ERROR_IO, "cannot open the journal");
+
+	TEST("a folder in its place");
+	CHECK_INT(unlink(path), 0);
+	CHECK_INT(mkdir(path, 0700), 0);
+	check_not_opened(folder, ERROR_IO, "cannot open the journal");
+}
+
+static void newer(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("newer");
+	auto_free char *path = file_join(folder, "journal.db");
+	sqlite3 *db = NULL;
+
+	TEST("a journal of a newer version");
+	journal_free(journal_open(folder, &err));
+	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+	CHECK_INT(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	check_not_opened(folder, ERROR_PARSE, "was written by a newer version");
+}
+
+/* As another user, root may write everywhere: a folder that is not there serves for both. */
+static void unwritable(void)
+{
+	auto_free char *missing = file_join(test_folder(), "missing");
+	auto_free char *folder = folder_new("readonly");
+
+	TEST("a folder that is not there");
+	check_not_opened(missing, ERROR_IO, "cannot open the journal");
+
+	TEST("a folder that may not be written");
+	CHECK_INT(chmod(folder, 0500), 0);
+	if (geteuid() != 0)
+		check_not_opened(folder, ERROR_IO, "cannot open the journal");
+	CHECK_INT(chmod(folder, 0700), 0);
+}
+
+/* What another process holds is waited for, and then said. */
+static void full(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("full");
+	auto_free char *path = file_join(folder, "journal.db");
+	auto_journal struct journal *j = journal_open(folder, &err);
+	sqlite3 *db = NULL;
+
+	TEST("a write that cannot be made is an error, and leaves what was there");
+	if (!CHECK(j != NULL))
+		return;
+	CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{}", &err), &err);
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_INTENT, NULL, &err), &err);
+	/* the database refuses the second of the two writes of a state */
+	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+	CHECK_INT(sqlite3_exec(db,
+			       "CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT "
+			       "RAISE(ABORT, 'disk full'); END",
+			       NULL, NULL, NULL),
+		  SQLITE_OK);
+	CHECK_ERROR(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err, ERROR_IO,
+		    "cannot write the journal");
+	check_state(j, "r-1", "s01", JOURNAL_INTENT, "");
+	CHECK_INT(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_DONE, "");
+}
+
+int main(void)
+{
+	runs();
+	steps();
+	documents();
+	damage();
+	newer();
+	unwritable();
+	full();
+	return test_done();
+}
