@@ -55,8 +55,9 @@ must_check struct kube_client *kube_client_open(const struct kube_config *config
 must_check struct kube_client *kube_client_pinned(struct kube_client *kube, struct error *err);
 void kube_client_repin(struct kube_client *pinned);
 
-/* A client with the same credentials and the same name in TLS that connects to this address
- * ("10.1.15.121", "fd00::1" or a host name) to ask one certain server; never through a proxy.
+/* A client with the same credentials that connects to this address ("10.1.15.121", "fd00::1" or a
+ * host name) to ask one certain server; never through a proxy. Its certificate must have the name
+ * of the kubeconfig's server, or else this address.
  * `kube` must outlive it. */
 must_check struct kube_client *kube_client_at(struct kube_client *kube, const char *address,
 					      uint16_t port, struct error *err);

@@ -24,6 +24,8 @@ struct kube_transport {
 	CURL *easy;
 	char *server;	   /* owned; for messages */
 	char *base;	   /* owned; "https://NAME:PORT/prefix" of the requests */
+	char *base_there;  /* owned; the same with the address as name; NULL without address */
+	bool by_address;   /* the certificate has the address, not the name */
 	char *name;	   /* owned; that the server's certificate must have, without brackets */
 	char *connect_to;  /* owned; "::10.1.15.121:6443", NULL: as the URL says */
 	char *host_header; /* owned; "Host: …" where the URL has the TLS name; NULL */
@@ -97,6 +99,7 @@ static void kube_transport_address_from(struct kube_transport *t, CURLU *url,
 		t->port = options->port;
 		free(t->server);
 		t->server = alloc_format("%s at %s", config->server, there);
+		t->base_there = alloc_format("%s://%s%s", scheme, there, path);
 	}
 }
 
@@ -136,6 +139,7 @@ void kube_transport_free(struct kube_transport *t)
 	curl_easy_cleanup(t->easy);
 	free(t->server);
 	free(t->base);
+	free(t->base_there);
 	free(t->name);
 	free(t->connect_to);
 	free(t->host_header);
@@ -325,6 +329,8 @@ static void kube_transport_set_tls(struct kube_transport *t,
 	curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, kube_transport_context);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
+	/* a resumed session shows no certificate to look at */
+	curl_easy_setopt(t->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	if (config->insecure) {
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -389,7 +395,8 @@ static void kube_transport_set_connection(struct kube_transport *t,
 static void kube_transport_set_request(struct kube_transport *t, struct kube_transport_run *run)
 {
 	const struct kube_attempt *attempt = run->attempt;
-	auto_free char *url = alloc_format("%s%s", t->base, attempt->path);
+	auto_free char *url =
+		alloc_format("%s%s", t->by_address ? t->base_there : t->base, attempt->path);
 	CURL *easy = t->easy;
 
 	curl_easy_setopt(easy, CURLOPT_URL, url);
@@ -531,8 +538,8 @@ static void kube_transport_finish(struct kube_transport *t, struct kube_transpor
 		  (long long)spent_us / 1000);
 }
 
-int kube_transport_perform(struct kube_transport *t, const struct kube_credential *credential,
-			   struct kube_attempt *attempt, struct error *err)
+static int kube_transport_once(struct kube_transport *t, const struct kube_credential *credential,
+			       struct kube_attempt *attempt, struct error *err)
 {
 	struct kube_transport_run run = {t, attempt, clock_monotonic_ms(), false, false, false};
 	char detail[CURL_ERROR_SIZE] = "";
@@ -573,4 +580,28 @@ int kube_transport_perform(struct kube_transport *t, const struct kube_credentia
 	curl_slist_free_all(connect_to);
 	kube_transport_wipe_headers(headers);
 	return code == CURLE_OK || (code == CURLE_WRITE_ERROR && attempt->ended) ? 0 : -1;
+}
+
+/* One certain server was asked for by its address. Its certificate may lack the name by which the
+ * kubeconfig knows all of them, which is just what a repair has to find out; the address that we
+ * dial proves as well who it is. */
+static bool kube_transport_by_address(const struct kube_transport *t)
+{
+	return t->base_there && !t->by_address && t->trust.met &&
+	       t->trust.verify_result == X509_V_OK && pki_cert_covers(&t->trust.cert, t->address) &&
+	       !pki_cert_covers(&t->trust.cert, t->name);
+}
+
+int kube_transport_perform(struct kube_transport *t, const struct kube_credential *credential,
+			   struct kube_attempt *attempt, struct error *err)
+{
+	auto_error struct error failure = {0};
+
+	if (kube_transport_once(t, credential, attempt, &failure) == 0)
+		return 0;
+	if (attempt->sent || !kube_transport_by_address(t))
+		return error_move(err, &failure);
+	log_debug("%s", error_text(&failure));
+	t->by_address = true;
+	return kube_transport_once(t, credential, attempt, err);
 }

@@ -85,8 +85,11 @@ int kube_trust_error(const struct kube_trust *trust, const char *server, const c
 		     bool own_ca, struct error *err)
 {
 	if (!trust->met)
-		return error_set(err, ERROR_NETWORK, "the certificate of %s is not valid for '%s'",
-				 server, name);
+		return error_set(err, ERROR_NETWORK,
+				 "the certificate of %s is not valid for '%s': %s", server, name,
+				 trust->verify_result == X509_V_OK
+					 ? "it cannot be read"
+					 : X509_verify_cert_error_string(trust->verify_result));
 	if (trust->verify_result == X509_V_OK)
 		return kube_trust_wrong_name(trust, server, name, err);
 	if (trust->verify_result == X509_V_ERR_CERT_HAS_EXPIRED ||

@@ -84,6 +84,51 @@ static void test_trust(void)
 	}
 }
 
+/* One server asked by its address, as for a repair. */
+static void test_at(void)
+{
+	static const struct {
+		const char *name; /* by which the kubeconfig knows the servers */
+		const struct fake_tls *server;
+		const char *says; /* NULL: it is trusted */
+	} rows[] = {
+		{"api.test", &named, NULL},
+		{"lb.test", &good, NULL}, /* has the address, not the name */
+		{"lb.test", &named, "is not valid for 'lb.test', only for 'api.test'"},
+		{"lb.test", &other, "is not trusted by the certificate authority"},
+		{"lb.test", &expired, "expired at 20"},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		auto_free char *server = alloc_format("https://%s:6443", rows[i].name);
+		struct kube_config config = {.ca = rows[i].server == &other ? good.ca
+									    : rows[i].server->ca,
+					     .context = server,
+					     .server = server};
+		struct fake_step steps[] = {one[0], one[0]};
+		struct fake_api *api =
+			fake_api_start(steps, rows[i].says ? 0 : 2, rows[i].server, NULL);
+		auto_kube_reply struct kube_reply reply = {0};
+		struct kube_client *kube, *there;
+		struct error err = {0};
+
+		TEST("kube_client_at: '%s', %s", rows[i].name,
+		     rows[i].says ? rows[i].says : "trusted");
+		kube = kube_client_open(&config, NULL, &err);
+		there = kube_client_at(kube, "127.0.0.1", fake_api_port(api), &err);
+		for (int twice = 0; twice < 2; twice++) {
+			if (rows[i].says)
+				CHECK_ERROR(kube_client_get_raw(there, "/x", &reply, &err), &err,
+					    ERROR_NETWORK, rows[i].says);
+			else
+				CHECK_OK(kube_client_get_raw(there, "/x", &reply, &err), &err);
+		}
+		kube_client_free(there);
+		kube_client_free(kube);
+		fake_api_stop(api);
+	}
+}
+
 static void test_client_certificate(void)
 {
 	struct kube_config config = {.ca = good.ca};
@@ -182,6 +227,7 @@ int main(void)
 	fake_tls_make(&early, "IP:127.0.0.1", -60, 3600);
 	fake_tls_make(&other, "IP:127.0.0.1", 60, 3600);
 	test_trust();
+	test_at();
 	test_client_certificate();
 	test_expired_client_certificate();
 	test_plain_server();
