@@ -13,7 +13,7 @@
 /* Checks the folder `member` of the request and puts its real path, with the agent's root in front,
  * into the request for pki. */
 static int keyring_set_folder(const struct agent *agent, const json_t *request, const char *member,
-			    const char *fallback, json_t *forward, struct error *err)
+			      const char *fallback, json_t *forward, struct error *err)
 {
 	auto_free char *real = NULL;
 	auto_free char *full = NULL;
@@ -28,7 +28,7 @@ static int keyring_set_folder(const struct agent *agent, const json_t *request, 
 }
 
 static int keyring_set_run(const struct agent *agent, const json_t *request, const char *member,
-			 const char *name, json_t *forward, struct error *err)
+			   const char *name, json_t *forward, struct error *err)
 {
 	auto_free char *folder = NULL;
 	const char *run;
@@ -60,7 +60,7 @@ static json_t *keyring_without_root(const struct agent *agent, json_t *value)
 }
 
 static int keyring_run(const struct agent *agent, const char *op, const json_t *forward,
-		     json_t *reply, struct error *err)
+		       json_t *reply, struct error *err)
 {
 	auto_json json_t *answer = NULL;
 	auto_json json_t *clean = NULL;
@@ -84,7 +84,8 @@ static json_t *keyring_forward(const json_t *request)
 	return forward;
 }
 
-int keyring_audit(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
+int keyring_audit(const struct agent *agent, const json_t *request, json_t *reply,
+		  struct error *err)
 {
 	auto_json json_t *forward = keyring_forward(request);
 
@@ -94,7 +95,7 @@ int keyring_audit(const struct agent *agent, const json_t *request, json_t *repl
 }
 
 static int keyring_change(const struct agent *agent, const char *op, bool backup, bool stage,
-			const json_t *request, json_t *reply, struct error *err)
+			  const json_t *request, json_t *reply, struct error *err)
 {
 	auto_json json_t *forward = keyring_forward(request);
 
@@ -107,12 +108,14 @@ static int keyring_change(const struct agent *agent, const char *op, bool backup
 	return keyring_run(agent, op, forward, reply, err);
 }
 
-int keyring_names(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
+int keyring_names(const struct agent *agent, const json_t *request, json_t *reply,
+		  struct error *err)
 {
 	return keyring_change(agent, "names", false, false, request, reply, err);
 }
 
-int keyring_issue(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
+int keyring_issue(const struct agent *agent, const json_t *request, json_t *reply,
+		  struct error *err)
 {
 	return keyring_change(agent, "issue", /* backup= */ true, false, request, reply, err);
 }
@@ -122,14 +125,15 @@ int keyring_csr(const struct agent *agent, const json_t *request, json_t *reply,
 	return keyring_change(agent, "csr", false, /* stage= */ true, request, reply, err);
 }
 
-int keyring_import(const struct agent *agent, const json_t *request, json_t *reply, struct error *err)
+int keyring_import(const struct agent *agent, const json_t *request, json_t *reply,
+		   struct error *err)
 {
-	return keyring_change(agent, "import", /* backup= */ true, /* stage= */ true, request, reply,
-			    err);
+	return keyring_change(agent, "import", /* backup= */ true, /* stage= */ true, request,
+			      reply, err);
 }
 
 int keyring_restore(const struct agent *agent, const json_t *request, json_t *reply,
-		  struct error *err)
+		    struct error *err)
 {
 	return keyring_change(agent, "restore", /* backup= */ true, false, request, reply, err);
 }

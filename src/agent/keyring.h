@@ -6,6 +6,7 @@
 
 /* certs-audit, -names, -issue, -csr, -import, -restore: pki/op.h within the agent's closed list.
  * Backups and waiting keys go to the folder of the run. */
-agent_operation keyring_audit, keyring_names, keyring_issue, keyring_csr, keyring_import, keyring_restore;
+agent_operation keyring_audit, keyring_names, keyring_issue, keyring_csr, keyring_import,
+	keyring_restore;
 
 #endif

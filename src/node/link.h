@@ -24,11 +24,11 @@ struct link {
 	struct slice stream; /* what is left to send of the agent; borrowed */
 	struct buffer out;   /* a request */
 	size_t out_sent;
-	struct buffer in; /* what came and is not looked at yet */
-	size_t in_seen;	  /* of it, without a line feed */
+	struct buffer in;     /* what came and is not looked at yet */
+	size_t in_seen;	      /* of it, without a line feed */
 	struct buffer errors; /* stderr */
 	int64_t deadline;
-	int64_t id; /* of the request under way */
+	int64_t id;    /* of the request under way */
 	json_t *hello; /* owned: what the agent said first */
 };
 

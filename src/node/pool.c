@@ -287,8 +287,8 @@ static void pool_take(struct pool_node *node, struct node_call *call, json_t *re
 		call->reply = reply;
 		return;
 	}
-	error_set(&why, protocol_kind(json_path_text(reply, "kind") ? json_path_text(reply, "kind")
-								      : ""),
+	error_set(&why,
+		  protocol_kind(json_path_text(reply, "kind") ? json_path_text(reply, "kind") : ""),
 		  "%s", text ? text : "it answered without a reason");
 	pool_fail(node, call, &why);
 	json_decref(reply);
@@ -330,7 +330,8 @@ static void pool_lost(struct node_pool *pool, struct pool_node *node)
 		if (pool_start(pool, node, &why) == 0)
 			return;
 	} else {
-		error_set(&why, ERROR_NETWORK, "the connection was lost while '%s' was under way: %s",
+		error_set(&why, ERROR_NETWORK,
+			  "the connection was lost while '%s' was under way: %s",
 			  op ? op->name : "", error_text(&reason));
 	}
 	pool_fail_rest(node, &why);
@@ -344,11 +345,12 @@ static void pool_late(struct node_pool *pool, struct pool_node *node, bool start
 
 	link_close(&node->link, 0);
 	if (starting)
-		error_set(&why, ERROR_NETWORK, "it did not answer within %lld s%s",
-			  (long long)(pool->connect_ms + 500) / 1000,
-			  pool->via == NODE_VIA_SSH
-				  ? "; where its address is another, name it in a file for --ssh-map"
-				  : "");
+		error_set(
+			&why, ERROR_NETWORK, "it did not answer within %lld s%s",
+			(long long)(pool->connect_ms + 500) / 1000,
+			pool->via == NODE_VIA_SSH
+				? "; where its address is another, name it in a file for --ssh-map"
+				: "");
 	else
 		error_set(&why, ERROR_NETWORK, "no answer to '%s' within %lld s",
 			  op ? op->name : "", (long long)(op ? op->timeout_ms / 1000 : 0));
@@ -362,9 +364,10 @@ static int pool_check_rights(const struct node_pool *pool, const struct pool_nod
 	int64_t uid = json_path_int(node->link.hello, "uid", 0);
 
 	if (pool->via == NODE_VIA_LOCAL && uid != 0 && !json_path_text(node->link.hello, "root"))
-		return error_set(err, ERROR_API,
-				 "user %lld is not root; run kubectl-renumber as root, or with --sudo",
-				 (long long)uid);
+		return error_set(
+			err, ERROR_API,
+			"user %lld is not root; run kubectl-renumber as root, or with --sudo",
+			(long long)uid);
 	return 0;
 }
 

@@ -180,13 +180,13 @@ void ssh_arguments(const struct ssh_target *target, size_t size, const char *mac
 		   struct ssh_words *ret)
 {
 	static const char *const options[] = {
-		"BatchMode=yes",      "ServerAliveInterval=10", "ServerAliveCountMax=3",
-		"ForwardAgent=no",    "ForwardX11=no",		"ClearAllForwardings=yes",
-		"EscapeChar=none",    "StdinNull=no",
+		"BatchMode=yes",   "ServerAliveInterval=10", "ServerAliveCountMax=3",
+		"ForwardAgent=no", "ForwardX11=no",	     "ClearAllForwardings=yes",
+		"EscapeChar=none", "StdinNull=no",
 	};
 	auto_free char *script = ssh_script(size, machine);
-	auto_free char *remote = alloc_format(
-		"exec %ssh -c '%s'", target->sudo ? "env LC_ALL=C sudo -n " : "", script);
+	auto_free char *remote = alloc_format("exec %ssh -c '%s'",
+					      target->sudo ? "env LC_ALL=C sudo -n " : "", script);
 	auto_free char *timeout =
 		alloc_format("ConnectTimeout=%lld", (long long)(target->connect_ms + 999) / 1000);
 	const char *host = target->host ? target->host : target->node;
@@ -283,7 +283,8 @@ static int ssh_explain_remote(const struct ssh_target *target, struct slice said
 		return error_set(err, ERROR_API,
 				 "this user may not use sudo; name another with --ssh-user");
 	if (ssh_says(said, "sudo: not found") || ssh_says(said, "sudo: command not found") ||
-	    ssh_says(said, "sudo': No such file") || ssh_says(said, "sudo\342\200\231: No such file"))
+	    ssh_says(said, "sudo': No such file") ||
+	    ssh_says(said, "sudo\342\200\231: No such file"))
 		return error_set(err, ERROR_API, "there is no sudo on it; use --ssh-user root");
 	if (ssh_says(said, "Permission denied ("))
 		return error_set(err, ERROR_API,

@@ -25,10 +25,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, size);
 	mask_text(text, size);
 	for (size_t i = 0; i < size; i++)
-		assert((text[i] == '\n') == (data[i] == '\n') && (text[i] == (char)data[i] || text[i] == 'x'));
+		assert((text[i] == '\n') == (data[i] == '\n') &&
+		       (text[i] == (char)data[i] || text[i] == 'x'));
 	free(text);
-	if (size >= 2 && dns_parse((struct slice){(const char *)data, size},
-				   (uint16_t)(data[0] << 8 | data[1]), addresses, &rcode, &err) == 0)
+	if (size >= 2 &&
+	    dns_parse((struct slice){(const char *)data, size}, (uint16_t)(data[0] << 8 | data[1]),
+		      addresses, &rcode, &err) == 0)
 		assert(rcode >= 0 && rcode < 16);
 	return 0;
 }

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auto_kube_config struct kube_config config = {0};
 	auto_error struct error err = {0};
 
-	if (kube_config_parse(&config, text, "/nonexistent/config", NULL, &err) == 0 && !config.server)
+	if (kube_config_parse(&config, text, "/nonexistent/config", NULL, &err) == 0 &&
+	    !config.server)
 		abort();
 	return 0;
 }

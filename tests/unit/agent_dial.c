@@ -21,7 +21,8 @@ static struct agent agent;
 
 static int listen_on(int type, int *ret_port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
@@ -45,8 +46,8 @@ static int free_port(void)
 static json_t *dial(const char *kind, int port, const char *server_name)
 {
 	auto_json json_t *request =
-		json_pack("{s:s, s:i, s:s, s:s*, s:i}", "address", "127.0.0.1", "port", port, "kind",
-			  kind, "serverName", server_name, "timeoutMs", 3000);
+		json_pack("{s:s, s:i, s:s, s:s*, s:i}", "address", "127.0.0.1", "port", port,
+			  "kind", kind, "serverName", server_name, "timeoutMs", 3000);
 	auto_error struct error err = {0};
 	json_t *reply = json_object();
 
@@ -89,10 +90,25 @@ static void make_certificate(const char *name, const char *san)
 	auto_free char *crt = alloc_format("%s/%s.crt", folder, name);
 	auto_free char *key = alloc_format("%s/%s.key", folder, name);
 	auto_free char *extension = alloc_format("subjectAltName=%s", san);
-	const char *argv[] = {"openssl", "req",	  "-x509", "-newkey", "ec",    "-pkeyopt",
-			      "ec_paramgen_curve:P-256",   "-nodes",  "-keyout", key,   "-out",
-			      crt,	 "-days", "2",	   "-subj",   "/CN=test", "-addext",
-			      extension, NULL};
+	const char *argv[] = {"openssl",
+			      "req",
+			      "-x509",
+			      "-newkey",
+			      "ec",
+			      "-pkeyopt",
+			      "ec_paramgen_curve:P-256",
+			      "-nodes",
+			      "-keyout",
+			      key,
+			      "-out",
+			      crt,
+			      "-days",
+			      "2",
+			      "-subj",
+			      "/CN=test",
+			      "-addext",
+			      extension,
+			      NULL};
 
 	run(argv);
 }
@@ -102,8 +118,8 @@ static void start_server(struct process *server, const char *name, int port)
 	auto_free char *crt = alloc_format("%s/%s.crt", folder, name);
 	auto_free char *key = alloc_format("%s/%s.key", folder, name);
 	auto_free char *at = alloc_format("127.0.0.1:%d", port);
-	const char *argv[] = {"openssl", "s_server", "-quiet", "-accept", at, "-cert", crt, "-key", key,
-			      "-www",	 NULL};
+	const char *argv[] = {"openssl", "s_server", "-quiet", "-accept", at,  "-cert",
+			      crt,	 "-key",     key,      "-www",	  NULL};
 	auto_error struct error err = {0};
 
 	CHECK_OK(process_start(server, argv, NULL, &err), &err);
@@ -190,7 +206,8 @@ static void test_bad_requests(void)
 		"{\"address\":\"127.0.0.1\",\"port\":70000,\"kind\":\"tcp\"}",
 		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"gopher\"}",
 		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"timeoutMs\":99999999}",
-		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"serverName\":\"a\\r\\nb\"}",
+		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"serverName\":"
+		"\"a\\r\\nb\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {

@@ -246,15 +246,15 @@ static void test_replace(void)
 
 	put(KUBECONFIG, text, 0600);
 	TEST("a masked file is edited on its node, around the secret");
-	changed = ask(request_replace(sha256, json_pack("[o,o]", edit(0, "user", "person"),
-							edit(30, "a", "10.17.0.1"))));
+	changed = ask(request_replace(
+		sha256, json_pack("[o,o]", edit(0, "user", "person"), edit(30, "a", "10.17.0.1"))));
 	check_ok(changed);
 	CHECK(json_path_bool(changed, "changed", false));
 	check_file(KUBECONFIG, "person:\n  token: SECRET\nserver: 10.17.0.1\n", 0600);
 
 	TEST("the same edits again are seen as made");
-	again = ask(request_replace(sha256, json_pack("[o,o]", edit(0, "user", "person"),
-						      edit(30, "a", "10.17.0.1"))));
+	again = ask(request_replace(
+		sha256, json_pack("[o,o]", edit(0, "user", "person"), edit(30, "a", "10.17.0.1"))));
 	check_ok(again);
 	CHECK(!json_path_bool(again, "changed", true));
 	CHECK_STR(json_path_text(again, "sha256"), json_path_text(changed, "sha256"));
@@ -272,9 +272,10 @@ static void test_replace_refusals(void)
 	} rows[] = {
 		{"another text", json_pack("[o]", edit(0, "USER", "x")), "conflict", "expected"},
 		{"behind the end", json_pack("[o]", edit(100, "a", "x")), "conflict", "expected"},
-		{"over the end", json_pack("[o]", edit(30, "a\nmore", "x")), "conflict", "expected"},
-		{"overlapping", json_pack("[o,o]", edit(0, "user", "x"), edit(3, "r", "y")), "parse",
-		 "overlaps"},
+		{"over the end", json_pack("[o]", edit(30, "a\nmore", "x")), "conflict",
+		 "expected"},
+		{"overlapping", json_pack("[o,o]", edit(0, "user", "x"), edit(3, "r", "y")),
+		 "parse", "overlaps"},
 		{"not in order", json_pack("[o,o]", edit(5, "\n", "x"), edit(0, "user", "y")),
 		 "parse", "overlaps"},
 		{"no list", json_string("x"), "parse", "'edits'"},
@@ -344,7 +345,8 @@ static void test_restore(void)
 	put(MANIFEST, "kind: Broken\n", 0600);
 	put("/etc/default/kubelet", "X=y\n", 0644);
 	TEST("what is kept already stays as it was first");
-	kept = ask(json_pack("{s:s, s:s, s:[s]}", "op", "backup", "run", "run2", "paths", MANIFEST));
+	kept = ask(
+		json_pack("{s:s, s:s, s:[s]}", "op", "backup", "run", "run2", "paths", MANIFEST));
 	check_ok(kept);
 	check_file("/var/lib/kubectl-renumber/run2/files" MANIFEST, "kind: Pod\n", 0640);
 
@@ -363,8 +365,8 @@ static void test_restore(void)
 	TEST("a file that has gone comes back");
 	CHECK_INT(unlink(manifest), 0);
 	json_decref(again);
-	again = ask(json_pack("{s:s, s:s, s:[s]}", "op", "restore", "run", "run2", "paths",
-			      MANIFEST));
+	again = ask(
+		json_pack("{s:s, s:s, s:[s]}", "op", "restore", "run", "run2", "paths", MANIFEST));
 	check_ok(again);
 	check_file(MANIFEST, "kind: Pod\n", 0640);
 }
@@ -420,13 +422,13 @@ static void test_remove_and_forget(void)
 
 	put(MANIFEST, "kind: Pod\n", 0644);
 	TEST("a file that is removed is kept, and comes back");
-	removed = ask(json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", "run3", "path",
-				MANIFEST));
+	removed = ask(
+		json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", "run3", "path", MANIFEST));
 	check_ok(removed);
 	CHECK(json_path_bool(removed, "changed", false));
 	CHECK(!file_exists(manifest));
-	again = ask(json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", "run3", "path",
-			      MANIFEST));
+	again = ask(
+		json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", "run3", "path", MANIFEST));
 	check_ok(again);
 	CHECK(!json_path_bool(again, "changed", true));
 	restored = ask(request_run("restore", "run3"));

@@ -42,16 +42,21 @@ static void make_pki(void)
 	auto_free char *server_crt = full_path("/etc/kubernetes/ssl/apiserver.crt");
 	auto_free char *server_key = full_path("/etc/kubernetes/ssl/apiserver.key");
 	auto_error struct error err = {0};
-	const char *ca[] = {"openssl", "req",  "-x509", "-newkey", "rsa:2048", "-nodes",
-			    "-keyout", key,    "-out",	crt,	   "-days",    "3650",
-			    "-subj",   "/CN=kubernetes", NULL};
-	const char *server[] = {"openssl", "req",     "-x509",	"-newkey",
-				"rsa:2048", "-nodes", "-keyout", server_key,
-				"-out",	    server_crt, "-days", "365",
-				"-subj",    "/CN=kube-apiserver", "-CA", crt,
-				"-CAkey",   key,      "-addext",
-				"subjectAltName=DNS:cp1,DNS:kubernetes,IP:10.96.0.1,IP:10.1.15.121",
-				NULL};
+	const char *ca[] = {"openssl", "req",	  "-x509", "-newkey",	     "rsa:2048",
+			    "-nodes",  "-keyout", key,	   "-out",	     crt,
+			    "-days",   "3650",	  "-subj", "/CN=kubernetes", NULL};
+	const char *server[] = {
+		"openssl",  "req",
+		"-x509",    "-newkey",
+		"rsa:2048", "-nodes",
+		"-keyout",  server_key,
+		"-out",	    server_crt,
+		"-days",    "365",
+		"-subj",    "/CN=kube-apiserver",
+		"-CA",	    crt,
+		"-CAkey",   key,
+		"-addext",  "subjectAltName=DNS:cp1,DNS:kubernetes,IP:10.96.0.1,IP:10.1.15.121",
+		NULL};
 
 	CHECK_OK(file_make_folder(pki, 0755, &err), &err);
 	/* as kubespray has it */
@@ -113,7 +118,8 @@ static void test_issue(void)
 	auto_free char *old_key = read_text("/etc/kubernetes/ssl/apiserver.key");
 	auto_free char *ca = full_path("/etc/kubernetes/ssl/ca.crt");
 	auto_free char *crt = full_path("/etc/kubernetes/ssl/apiserver.crt");
-	const char *verify[] = {"openssl", "verify", "-CAfile", ca, "-verify_ip", "10.17.0.1", crt, NULL};
+	const char *verify[] = {"openssl",    "verify",	   "-CAfile", ca,
+				"-verify_ip", "10.17.0.1", crt,	      NULL};
 	auto_free char *kept = NULL;
 	auto_free char *kept_key = NULL;
 	auto_free char *back = NULL;
@@ -141,8 +147,8 @@ static void test_issue(void)
 	CHECK(!json_path_bool(again, "certificates.0.changed", true));
 
 	TEST("the old pair comes back");
-	restored = call(keyring_restore, json_pack("{s:s, s:s}", "run", "run1", "names", "apiserver"),
-			&err);
+	restored = call(keyring_restore,
+			json_pack("{s:s, s:s}", "run", "run1", "names", "apiserver"), &err);
 	CHECK_OK(restored ? 0 : -1, &err);
 	back = read_text("/etc/kubernetes/ssl/apiserver.crt");
 	back_key = read_text("/etc/kubernetes/ssl/apiserver.key");

@@ -17,7 +17,8 @@ static void test_permit(void)
 		unsigned int not_use;
 	} rows[] = {
 		{"/etc/kubernetes/manifests", PATHS_LIST, PATHS_WRITE},
-		{"/etc/kubernetes/manifests/kube-apiserver.yaml", PATHS_READ | PATHS_WRITE, PATHS_PKI},
+		{"/etc/kubernetes/manifests/kube-apiserver.yaml", PATHS_READ | PATHS_WRITE,
+		 PATHS_PKI},
 		{"/etc/kubernetes/admin.conf", PATHS_READ | PATHS_WRITE | PATHS_KEEP, 0},
 		{"/etc/kubernetes/pki", PATHS_LIST | PATHS_PKI, PATHS_READ},
 		{"/etc/kubernetes/pki/ca.key", PATHS_KEEP, PATHS_WRITE},
@@ -166,7 +167,8 @@ int main(void)
 	check_refused(node, "/etc/kubernetes/loop.conf", PATHS_READ, ERROR_IO, "symbolic links");
 	check_refused(node, "/etc/kubernetes/good.conf", PATHS_WRITE, ERROR_REFUSED,
 		      "symbolic link");
-	check_refused(node, "/etc/kubernetes/good.conf", PATHS_KEEP, ERROR_REFUSED, "symbolic link");
+	check_refused(node, "/etc/kubernetes/good.conf", PATHS_KEEP, ERROR_REFUSED,
+		      "symbolic link");
 	check_refused(node, "/etc/kubernetes/pipe.conf", PATHS_READ, ERROR_REFUSED, "regular");
 	check_refused(node, "/etc/kubernetes/manifests/gone.yaml", PATHS_READ, ERROR_NOT_FOUND, "");
 	check_refused(node, "/etc/kubernetes/none.conf", PATHS_READ, ERROR_NOT_FOUND, "No such");

@@ -32,18 +32,22 @@ static void test_cgroup(void)
 		 UID_1, ID_1},
 		{"v2, cgroupfs", "0::/kubepods/besteffort/pod" UID_1 "/" ID_1 "\n", UID_1, ID_1},
 		{"v1, cgroupfs, below a root of its own",
-		 "12:cpuset:/\n11:memory:/cp1/kubepods/burstable/pod" UID_1 "/" ID_1 "\n1:name=x:/\n",
+		 "12:cpuset:/\n11:memory:/cp1/kubepods/burstable/pod" UID_1 "/" ID_1
+		 "\n1:name=x:/\n",
 		 UID_1, ID_1},
-		{"static Pod", "0::/kubepods/burstable/pod" STATIC_UID "/" ID_1 "\n", STATIC_UID, ID_1},
+		{"static Pod", "0::/kubepods/burstable/pod" STATIC_UID "/" ID_1 "\n", STATIC_UID,
+		 ID_1},
 		{"containerd with the wrong driver",
 		 "0::/system.slice/containerd.service/kubepods-besteffort-pod" UID_1_SYSTEMD
 		 ".slice:cri-containerd:" ID_1 "\n",
 		 UID_1, ID_1},
-		{"cri-o", "0::/kubepods.slice/kubepods-pod" UID_1_SYSTEMD ".slice/crio-" ID_1
-			  ".scope/container\n",
+		{"cri-o",
+		 "0::/kubepods.slice/kubepods-pod" UID_1_SYSTEMD ".slice/crio-" ID_1
+		 ".scope/container\n",
 		 UID_1, ID_1},
-		{"docker", "4:cpu:/kubepods.slice/kubepods-pod" UID_1_SYSTEMD ".slice/docker-" ID_1
-			   ".scope\n",
+		{"docker",
+		 "4:cpu:/kubepods.slice/kubepods-pod" UID_1_SYSTEMD ".slice/docker-" ID_1
+		 ".scope\n",
 		 UID_1, ID_1},
 		{"the Pod's own cgroup", "0::/kubepods/pod" UID_1 "\n", NULL, NULL},
 		{"a service", "0::/system.slice/kubelet.service\n", NULL, NULL},
@@ -67,9 +71,10 @@ static void test_cgroup(void)
 
 static void test_resolv_conf(void)
 {
-	auto_free char *text = alloc_text("# c\nnameserver 10.96.0.10 # x\n nameserver\t10.17.0.10\r\n"
-					  "search a.b c.d\nnameserverx 1.1.1.1\n;nameserver 2.2.2.2\n"
-					  "nameserver");
+	auto_free char *text =
+		alloc_text("# c\nnameserver 10.96.0.10 # x\n nameserver\t10.17.0.10\r\n"
+			   "search a.b c.d\nnameserverx 1.1.1.1\n;nameserver 2.2.2.2\n"
+			   "nameserver");
 	auto_json json_t *servers = processes_resolv_conf(slice_of(text), false);
 	auto_json json_t *search = processes_resolv_conf(slice_of(text), true);
 
@@ -176,7 +181,8 @@ static void test_look(void)
 	CHECK_STR(json_path_text(reply, "servers.0.name"), "kube-apiserver");
 	CHECK_INT(json_path_int(reply, "servers.0.pid", 0), 100);
 	CHECK_INT(json_path_count(reply, "servers.0.args"), 6);
-	CHECK_STR(json_path_text(reply, "servers.0.args.1"), "--service-cluster-ip-range=10.96.0.0/16");
+	CHECK_STR(json_path_text(reply, "servers.0.args.1"),
+		  "--service-cluster-ip-range=10.96.0.0/16");
 	CHECK_STR(json_path_text(reply, "servers.0.args.4"), "xxxxxx");
 	CHECK_STR(json_path_text(reply, "servers.1.name"), "kubelet");
 

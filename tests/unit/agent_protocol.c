@@ -86,9 +86,10 @@ static void test_base64(void)
 		const char *text;
 		const char *bytes; /* NULL: malformed */
 	} rows[] = {
-		{"", ""},	  {"QQ==", "A"},   {"QUI=", "AB"}, {"QUJD", "ABC"},
-		{"QUJDRA==", "ABCD"}, {"QQ=", NULL},   {"QQ", NULL},   {"Q===", NULL},
-		{"====", NULL},	  {"QU=D", NULL},  {"QUJ D", NULL}, {"QUJD\n", NULL},
+		{"", ""},	 {"QQ==", "A"},	       {"QUI=", "AB"},
+		{"QUJD", "ABC"}, {"QUJDRA==", "ABCD"}, {"QQ=", NULL},
+		{"QQ", NULL},	 {"Q===", NULL},       {"====", NULL},
+		{"QU=D", NULL},	 {"QUJ D", NULL},      {"QUJD\n", NULL},
 		{"-_-_", NULL},
 	};
 

@@ -61,7 +61,8 @@ static void write_file(const char *name, mode_t mode, const char *text)
 
 static int free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -135,8 +136,10 @@ static void make_server_config(void)
 	for (int i = 0; i < PORT_COUNT; i++)
 		buffer_format(&text, "Port %d\n", ports[i]);
 	for (int i = 0; i < PORT_COUNT; i++)
-		buffer_format(&text, "Match LocalPort %d\nSetEnv PATH=%s/%s:/usr/sbin:/usr/bin:/sbin:/bin\n",
-			      ports[i], folder, port_names[i]);
+		buffer_format(
+			&text,
+			"Match LocalPort %d\nSetEnv PATH=%s/%s:/usr/sbin:/usr/bin:/sbin:/bin\n",
+			ports[i], folder, port_names[i]);
 	buffer_format(&text, "Match LocalPort %d\nForceCommand %s/noise/shell\n", ports[PORT_NOISE],
 		      folder);
 	write_file("sshd_config", 0600, text.ptr);
@@ -347,7 +350,8 @@ static void test_failures(void)
 	check_one("sudo with a password", "config", (struct node_options){.sudo = true}, "password",
 		  NULL, ERROR_API, "NOPASSWD");
 	check_one("another machine", "config", none, "machine", NULL, ERROR_API, "'vax'");
-	check_one("nowhere to start a program", "config", none, "noexec", NULL, ERROR_API, "noexec");
+	check_one("nowhere to start a program", "config", none, "noexec", NULL, ERROR_API,
+		  "noexec");
 	check_one("no agent", "config", (struct node_options){.agent = missing}, "good", NULL,
 		  ERROR_NOT_FOUND, "renumber-agent");
 	check_one("an agent that is none", "config", (struct node_options){.agent = script}, "good",
@@ -361,7 +365,8 @@ static void test_failures(void)
 /* A server that accepts and says nothing. */
 static void test_silence(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	auto_free char *path = in_folder("silent");
@@ -464,11 +469,12 @@ static void test_many(void)
 static void test_local(void)
 {
 	auto_free char *script = in_folder("local-agent");
-	auto_free char *text = alloc_format("#!/bin/sh\necho $$ >>%s/starts\nexec %s --root %s/node\n",
-					    folder, agent_path, folder);
+	auto_free char *text =
+		alloc_format("#!/bin/sh\necho $$ >>%s/starts\nexec %s --root %s/node\n", folder,
+			     agent_path, folder);
 	struct node_options options = {.via = NODE_VIA_LOCAL, .agent = script};
-	auto_json json_t *read = json_pack("{s:s, s:s}", "op", "read-file", "path",
-					   "/etc/kubernetes/admin.conf");
+	auto_json json_t *read =
+		json_pack("{s:s, s:s}", "op", "read-file", "path", "/etc/kubernetes/admin.conf");
 	auto_error struct error err = {0};
 	struct node_pool *pool = node_pool_new(&options, &err);
 	json_t *reply = NULL;
@@ -498,8 +504,7 @@ static void check_local_failure(const char *what, const char *script_text, enum 
 				const char *text)
 {
 	auto_free char *script = in_folder("broken-agent");
-	struct node_options options = {
-		.via = NODE_VIA_LOCAL, .agent = script, .connect_ms = 800};
+	struct node_options options = {.via = NODE_VIA_LOCAL, .agent = script, .connect_ms = 800};
 	auto_json json_t *info = json_pack("{s:s}", "op", "info");
 	auto_error struct error err = {0};
 	struct node_pool *pool;
@@ -517,9 +522,10 @@ static void check_local_failure(const char *what, const char *script_text, enum 
 
 static void test_hostile_agent(void)
 {
-	check_local_failure("an agent of another protocol",
-			    "#!/bin/sh\necho '{\"agent\":\"renumber-agent\",\"protocol\":99}'\nread a\n",
-			    ERROR_API, "protocol 99");
+	check_local_failure(
+		"an agent of another protocol",
+		"#!/bin/sh\necho '{\"agent\":\"renumber-agent\",\"protocol\":99}'\nread a\n",
+		ERROR_API, "protocol 99");
 	check_local_failure("an agent that ends at once", "#!/bin/sh\necho broken >&2\nexit 3\n",
 			    ERROR_IO, "status 3: broken");
 	check_local_failure("an agent that is silent", "#!/bin/sh\nexec sleep 20\n", ERROR_NETWORK,
@@ -536,11 +542,12 @@ static void test_hostile_agent(void)
 	check_local_failure("an agent that says no without a reason",
 			    "#!/bin/sh\n" HELLO "read a\necho '{\"id\":1,\"ok\":false}'\nread a\n",
 			    ERROR_IO, "without a reason");
-	check_local_failure("an agent whose message drives the terminal",
-			    "#!/bin/sh\n" HELLO "read a\n"
-			    "echo '{\"id\":1,\"ok\":false,\"kind\":\"api\",\"error\":\"a\\u001b[2Jb\"}'\n"
-			    "read a\n",
-			    ERROR_API, "a?[2Jb");
+	check_local_failure(
+		"an agent whose message drives the terminal",
+		"#!/bin/sh\n" HELLO "read a\n"
+		"echo '{\"id\":1,\"ok\":false,\"kind\":\"api\",\"error\":\"a\\u001b[2Jb\"}'\n"
+		"read a\n",
+		ERROR_API, "a?[2Jb");
 	check_local_failure("an agent that ends again and again", "#!/bin/sh\n" HELLO "read a\n",
 			    ERROR_NETWORK, "connection was lost while 'info'");
 }
@@ -556,7 +563,10 @@ static void test_options(void)
 		{"daemonset", {.via = NODE_VIA_DAEMONSET}, ERROR_USAGE, "not served yet"},
 		{"open quote", {.ssh_command = "ssh 'a"}, ERROR_USAGE, "quote"},
 		{"no map", {.ssh_map = "/no/such/map"}, ERROR_NOT_FOUND, "/no/such/map"},
-		{"user that is an option", {.ssh_user = "-oProxyCommand=x"}, ERROR_USAGE, "--ssh-user"},
+		{"user that is an option",
+		 {.ssh_user = "-oProxyCommand=x"},
+		 ERROR_USAGE,
+		 "--ssh-user"},
 		{"empty user", {.ssh_user = ""}, ERROR_USAGE, "--ssh-user"},
 	};
 	struct node_options none = {.via = NODE_VIA_NONE};

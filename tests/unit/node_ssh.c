@@ -63,8 +63,8 @@ static void test_map(void)
 	auto_error struct error err = {0};
 
 	TEST("a map of hosts");
-	CHECK_OK(ssh_map_parse(SLICE("# comment\ncp1 = 10.0.0.1\r\n\ncp2=ssh://a@b:22"), "map", &map,
-			       &err),
+	CHECK_OK(ssh_map_parse(SLICE("# comment\ncp1 = 10.0.0.1\r\n\ncp2=ssh://a@b:22"), "map",
+			       &map, &err),
 		 &err);
 	CHECK_STR(ssh_map_find(&map, "cp1"), "10.0.0.1");
 	CHECK_STR(ssh_map_find(&map, "cp2"), "ssh://a@b:22");
@@ -89,8 +89,8 @@ static void test_explain(void)
 		 "--ssh-map"},
 		{"ssh: connect to host cp1 port 22: Connection timed out\r\n", ERROR_NETWORK,
 		 "cannot be reached"},
-		{"ssh: Could not resolve hostname cp1: Name or service not known\r\n", ERROR_NETWORK,
-		 "--ssh-map"},
+		{"ssh: Could not resolve hostname cp1: Name or service not known\r\n",
+		 ERROR_NETWORK, "--ssh-map"},
 		{"ops@cp1: Permission denied (publickey,password).\r\n", ERROR_API, "--ssh-user"},
 		{"Received disconnect from 1.2.3.4 port 22:2: Too many authentication failures\n",
 		 ERROR_API, "IdentitiesOnly"},
@@ -102,7 +102,8 @@ static void test_explain(void)
 		{"sudo: sorry, you must have a tty to run sudo\n", ERROR_API, "requiretty"},
 		{"ops is not in the sudoers file.\n", ERROR_API, "may not use sudo"},
 		{"env: 'sudo': No such file or directory\n", ERROR_API, "no sudo"},
-		{"banner\nrenumber: user ops\n", ERROR_API, "user 'ops' is not root; use --ssh-user"},
+		{"banner\nrenumber: user ops\n", ERROR_API,
+		 "user 'ops' is not root; use --ssh-user"},
 		{"renumber: machine aarch64\n", ERROR_API, "'aarch64'"},
 		{"renumber: nowhere\n", ERROR_API, "noexec"},
 		{"head: No space left on device\nrenumber: copy\n", ERROR_NETWORK, "disk full"},
