@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "cmd/commands.h"
 #include "doctor/doctor.h"
 #include "report/document.h"
@@ -115,12 +116,19 @@ static const char **node_names(const struct cluster *c, const struct node_pool *
 	return names;
 }
 
+enum { ATTEMPTS = 4, PAUSE_MS = 1000 };
+
 struct look {
 	const char *code;
 	const char *what;    /* for the message */
 	const char *member;  /* of the answer: true when it worked */
 	const char *address; /* asked */
 };
+
+static bool worked(const struct look *look, const struct node_call *call)
+{
+	return call->reply && json_path_bool(call->reply, look->member, false);
+}
 
 static void judge(const struct look *look, struct node_call *calls, size_t count,
 		  struct finding_list *list)
@@ -132,7 +140,7 @@ static void judge(const struct look *look, struct node_call *calls, size_t count
 		const char *error = calls[i].reply ? json_path_text(calls[i].reply, "error")
 						   : error_text(&calls[i].error);
 
-		if (calls[i].reply && json_path_bool(calls[i].reply, look->member, false))
+		if (worked(look, &calls[i]))
 			continue;
 		if (!f)
 			f = finding_add(list, look->code, FINDING_ERROR, subject);
@@ -146,16 +154,50 @@ static void judge(const struct look *look, struct node_call *calls, size_t count
 	finding_close(f);
 }
 
-static void ask_nodes(struct node_pool *pool, const char *const nodes[], size_t count,
-		      json_t *request, const struct look *look, struct finding_list *list)
+/*
+ * A busy node or a server that is being restarted fails one request; a broken data path fails all.
+ * Those that failed are asked again, one by one.
+ */
+static int ask_again(struct node_pool *pool, const struct look *look, struct node_call *calls,
+		     size_t count, struct error *err)
+{
+	for (int attempt = 1; attempt < ATTEMPTS; attempt++) {
+		bool all = true;
+
+		for (size_t i = 0; i < count; i++)
+			all &= worked(look, &calls[i]);
+		if (all)
+			return 0;
+		if (clock_sleep_ms(PAUSE_MS, err) < 0)
+			return -1;
+		for (size_t i = 0; i < count; i++) {
+			struct node_call again = {.node = calls[i].node,
+						  .request = calls[i].request};
+
+			if (worked(look, &calls[i]))
+				continue;
+			node_pool_run(pool, &again, 1);
+			node_calls_release(&calls[i], 1);
+			calls[i] = again;
+		}
+	}
+	return 0;
+}
+
+static int ask_nodes(struct node_pool *pool, const char *const nodes[], size_t count,
+		     json_t *request, const struct look *look, struct finding_list *list,
+		     struct error *err)
 {
 	struct node_call *calls = alloc_array(count + 1, sizeof(*calls));
+	int result;
 
 	node_call_all(pool, nodes, count, request, calls);
+	result = ask_again(pool, look, calls, count, err);
 	judge(look, calls, count, list);
 	node_calls_release(calls, count);
 	free(calls);
 	json_decref(request);
+	return result;
 }
 
 static const char *first_address(const struct cluster *c, const char *space, const char *name)
@@ -165,7 +207,8 @@ static const char *first_address(const struct cluster *c, const char *space, con
 	return service && service->cluster_ips.count ? service->cluster_ips.items[0] : NULL;
 }
 
-static void data_path(struct node_pool *pool, const struct cluster *c, struct finding_list *list)
+static int data_path(struct node_pool *pool, const struct cluster *c, struct finding_list *list,
+		     struct error *err)
 {
 	const char *api = first_address(c, "default", "kubernetes");
 	const char *dns = first_address(c, "kube-system", "kube-dns");
@@ -177,7 +220,7 @@ static void data_path(struct node_pool *pool, const struct cluster *c, struct fi
 
 	nodes = node_names(c, pool, &count);
 	if (!count)
-		return;
+		return 0;
 	if (!api) {
 		struct finding *f =
 			finding_add(list, "KR801", FINDING_ERROR, "Service/default/kubernetes");
@@ -185,16 +228,18 @@ static void data_path(struct node_pool *pool, const struct cluster *c, struct fi
 		finding_message(f, "default/kubernetes has no address that nodes could dial");
 		finding_remedy(f, "run 'kubectl renumber doctor'");
 	}
-	if (api)
-		ask_nodes(pool, nodes, count,
-			  json_pack("{s:s,s:s,s:i,s:s,s:i}", "op", "dial", "address", api, "port",
-				    443, "kind", "livez", "timeoutMs", 3000),
-			  &(struct look){"KR801", "default/kubernetes", "reached", api}, list);
-	if (dns)
-		ask_nodes(pool, nodes, count,
-			  json_pack("{s:s,s:s,s:s,s:i}", "op", "dns", "server", dns, "name", name,
-				    "timeoutMs", 3000),
-			  &(struct look){"KR802", "kube-dns", "answered", dns}, list);
+	if (api &&
+	    ask_nodes(pool, nodes, count,
+		      json_pack("{s:s,s:s,s:i,s:s,s:i}", "op", "dial", "address", api, "port", 443,
+				"kind", "livez", "timeoutMs", 3000),
+		      &(struct look){"KR801", "default/kubernetes", "reached", api}, list, err) < 0)
+		return -1;
+	if (!dns)
+		return 0;
+	return ask_nodes(pool, nodes, count,
+			 json_pack("{s:s,s:s,s:s,s:i}", "op", "dns", "server", dns, "name", name,
+				   "timeoutMs", 3000),
+			 &(struct look){"KR802", "kube-dns", "answered", dns}, list, err);
 }
 
 /* ---- result ---- */
@@ -307,8 +352,9 @@ static int run(struct session *session, const struct command_input *input, struc
 	if (session_observe(session, &cluster, err) < 0)
 		return -1;
 	doctor_examine(cluster, &list);
-	if (session->pool && node_pool_reaches_nodes(session->pool))
-		data_path(session->pool, cluster, &list);
+	if (session->pool && node_pool_reaches_nodes(session->pool) &&
+	    data_path(session->pool, cluster, &list, err) < 0)
+		return -1;
 	finding_list_sort(&list);
 	if (session->output == SESSION_JSON || session->output == SESSION_YAML) {
 		auto_json json_t *json = result_json(session, cluster, &list);

@@ -7,7 +7,7 @@
 #include "pki/cert.h"
 #include "text/json.h"
 
-enum { HANDSHAKE_MS = 3000 };
+enum { HANDSHAKE_MS = 3000, ATTEMPTS = 2 };
 
 static json_t *handshake(const char *address, uint16_t port)
 {
@@ -15,8 +15,13 @@ static json_t *handshake(const char *address, uint16_t port)
 	auto_pki_cert struct pki_cert cert = {0};
 	auto_error struct error err = {0};
 
-	if (kube_tls_fetch(address, port, NULL, HANDSHAKE_MS, &chain, &err) < 0)
-		return json_pack("{s:s}", "problem", error_text(&err));
+	/* once more: a server that has just been restarted may be slow */
+	for (int attempt = 1; kube_tls_fetch(address, port, NULL, HANDSHAKE_MS, &chain, &err) < 0;
+	     attempt++) {
+		if (attempt == ATTEMPTS)
+			return json_pack("{s:s}", "problem", error_text(&err));
+		error_release(&err);
+	}
 	if (!chain.count)
 		return json_pack("{s:s}", "problem", "the server showed no certificate");
 	if (pki_cert_from_der((struct slice){(const char *)chain.items[0].ptr, chain.items[0].len},
