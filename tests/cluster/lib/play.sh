@@ -80,7 +80,7 @@ play_guarded() {
 
 play_stop() {
 	kill -- "-$1" 2>/dev/null || :
-	[ "$KEEP" -eq 1 ] || play_remove "$2"
+	[ "$KEEP" -eq 1 ] || { play_remove "$2"; rm -rf "$RESULT"; }
 }
 
 play_remove() {
