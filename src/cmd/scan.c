@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -110,11 +111,16 @@ static void print_hits(const struct scan_result *r, enum session_output output, 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct scan_hit *hit = &r->hits[i];
 
-		table_cell(&t, hit->location);
+		/* an object of the API stands for itself */
+		bool live = hit->field && strcmp(hit->location, hit->field) == 0;
+
+		table_cell(&t, live ? hit->subject : hit->location);
 		table_cell(&t, scan_class_name(hit->rule->class));
 		table_cell(&t, hit->rule->code);
 		table_cell(&t, hit->match);
-		if (hit->object || hit->field)
+		if (live)
+			table_cell(&t, hit->field);
+		else if (hit->object || hit->field)
 			table_cellf(&t, "%s%s%s", hit->object ? hit->object : "",
 				    hit->object && hit->field ? " " : "",
 				    hit->field ? hit->field : "");
@@ -164,9 +170,10 @@ static void print_people(const struct session *session, const struct scan_result
 		buffer_format(out, "\n%s could not be looked at: %s\n", line, r->gaps[i].reason);
 	}
 	buffer_format(out,
-		      "%s%zu references in %zu of %zu files: %zu moved by the run, %zu to "
-		      "change, %zu harmless\n",
+		      "%s%zu references in %zu of %zu %s: %zu moved by the run, %zu to change, %zu "
+		      "harmless\n",
 		      r->count + r->gap_count > 0 ? "\n" : "", r->count, r->sources_hit, r->sources,
+		      session->kube ? "types of objects and files" : "files",
 		      scan_result_count(r, SCAN_MOVED), scan_result_count(r, SCAN_MUST_CHANGE),
 		      scan_result_count(r, SCAN_HARMLESS));
 }

@@ -67,7 +67,6 @@ static const struct row rows[] = {
 	{.kind = "KubeletConfiguration", .field = "clusterDNS*", .rule = &rule_moved},
 	{.value = "*--service[-_]cluster[-_]ip[-_]range*", .rule = &rule_moved},
 	{.field = "status.*", .kind = "*", .rule = &rule_record},
-	{.field = "items[[]*].status.*", .kind = "*", .rule = &rule_record},
 	{.label = "*no_proxy*", .rule = &rule_proxy},
 	{.value = "*no_proxy*", .rule = &rule_proxy},
 	{.field = "*[nN][oO]_[pP][rR][oO][xX][yY]*", .rule = &rule_proxy},

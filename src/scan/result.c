@@ -196,7 +196,7 @@ void scan_text(struct scan_result *result, const struct scan_matcher *matcher, c
 						       line_in(text, &where, m.offset), m.form},
 			      &m, text);
 		hit->subject = node ? alloc_format("%s:%s", node, path) : alloc_text(path);
-		hit->location = alloc_format("%s:%zu:%zu", path, place.line,
+		hit->location = alloc_format("%s:%zu:%zu", hit->subject, place.line,
 					     m.offset - place.line_start + 1);
 	}
 	result->sources_hit += result->count > before;

@@ -9,7 +9,7 @@ struct scan_hit {
 	const struct scan_rule *rule;
 	enum scan_form form;
 	char *subject;	/* owned, like all below: the file, "Kind/namespace/name", or "node:path" */
-	char *location; /* "file:line:column", or the field of an object of the API */
+	char *location; /* subject:line:column, or the field of an object of the API */
 	char *object;	/* "Service/default/web" that stands in a file; or NULL */
 	char *field;	/* or NULL */
 	char *match;	/* "10.96.0.1", "10.96.0.0/16" */

@@ -262,10 +262,10 @@ static void find_json(struct scan_document *d, size_t offset, struct scan_where 
 		return;
 	ret->start = d->token_start;
 	ret->end = d->token_end;
-	for (size_t i = 0; i < d->depth; i++)
+	from = object_level(d);
+	for (size_t i = from; i < d->depth; i++)
 		append_level(&field, &d->levels[i]);
 	ret->field = buffer_detach(&field);
-	from = object_level(d);
 	object = parse_object(d, d->levels[from].start);
 	metadata = json_object_get(object, "metadata");
 	ret->kind = text_of(object, "kind");
@@ -325,9 +325,20 @@ static const struct yaml_node *object_of(const struct yaml_node *node)
 	return object;
 }
 
+/* The path from the object on: "spec.clusterIP", also of an item of a list. */
+static char *field_in(const struct yaml_node *object, const struct yaml_node *scalar)
+{
+	auto_buffer struct buffer whole = {0}, front = {0};
+	const char *field;
+
+	yaml_describe(scalar, &whole);
+	yaml_describe(object, &front);
+	field = buffer_cstr(&whole) + front.len;
+	return alloc_text(*field == '.' ? field + 1 : field);
+}
+
 static void find_yaml(struct scan_document *d, size_t offset, struct scan_where *ret)
 {
-	auto_buffer struct buffer field = {0};
 	const struct yaml_node *scalar = NULL, *object;
 
 	for (size_t i = 0; i < d->yaml.count && !scalar; i++)
@@ -341,9 +352,8 @@ static void find_yaml(struct scan_document *d, size_t offset, struct scan_where 
 		ret->start = scalar->start;
 		ret->end = scalar->end;
 	}
-	yaml_describe(scalar, &field);
-	ret->field = buffer_detach(&field);
 	object = object_of(scalar);
+	ret->field = field_in(object, scalar);
 	ret->kind = copy(yaml_get(object, "kind"));
 	ret->space = copy(yaml_path(object, "metadata.namespace"));
 	ret->name = copy(yaml_path(object, "metadata.name"));

@@ -22,7 +22,7 @@
 enum scan_syntax { SCAN_TEXT, SCAN_YAML, SCAN_JSON };
 
 struct scan_where {
-	char *field; /* owned, like all below; NULL where there is none: "spec.ports[0].name" */
+	char *field; /* owned, like all below; from the object on; NULL where there is none */
 	char *kind;
 	char *space; /* metadata.namespace */
 	char *name;  /* metadata.name */
