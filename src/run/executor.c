@@ -121,6 +121,7 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 {
 	auto_buffer struct buffer line = {0};
 	auto_error struct error problem = {0};
+	auto_free char *message = NULL;
 
 	executor_clear_line(e);
 	kind->describe(step, &line);
@@ -137,16 +138,9 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 	error_wrap(err, "step %s (%s)", step->id, buffer_cstr(&line));
 	if (err->kind == ERROR_REFUSED && e->result.changed == 0)
 		return -1;
-	err->kind = ERROR_STOPPED;
-	problem = (struct error){0};
-	{
-		auto_free char *message =
-			alloc_format("%s; what is done stays and is safe, remove the "
-				     "cause and 'resume'",
-				     error_text(err));
-
-		return error_set(err, ERROR_STOPPED, "%s", message);
-	}
+	message = alloc_format("%s; what is done stays and is safe, remove the cause and 'resume'",
+			       error_text(err));
+	return error_set(err, ERROR_STOPPED, "%s", message);
 }
 
 #define EXECUTOR_PATIENCE_MS 60000
@@ -169,33 +163,56 @@ static int executor_check(struct executor *e, const struct plan_step *step,
 	return 0;
 }
 
+/* An answer that was lost may have been a success: look, and only then do it again. */
+static int executor_effect(struct executor *e, const struct plan_step *step,
+			   const struct step_kind *kind, struct error *err)
+{
+	int64_t end = clock_monotonic_ms() + EXECUTOR_PATIENCE_MS;
+	bool done = false;
+
+	while (kind->apply(&e->context, step, err) < 0) {
+		if (err->kind != ERROR_NETWORK || clock_monotonic_ms() > end)
+			return -1;
+		executor_say(&e->context, "%s; trying again", error_text(err));
+		error_release(err);
+		if (step_pause(&e->context, EXECUTOR_AGAIN_MS, err) < 0 ||
+		    executor_check(e, step, kind, &done, err) < 0)
+			return -1;
+		if (done)
+			return 0;
+	}
+	return 0;
+}
+
+static int executor_prove(struct executor *e, const struct plan_step *step,
+			  const struct step_kind *kind, struct error *err)
+{
+	bool done = false;
+
+	if (kind->verify)
+		return kind->verify(&e->context, step, err);
+	if (executor_check(e, step, kind, &done, err) < 0)
+		return -1;
+	if (done)
+		return 0;
+	return error_set(err, ERROR_CONFLICT,
+			 "done, but what is there now is something else; did somebody change it?");
+}
+
 static int executor_apply(struct executor *e, const struct plan_step *step,
 			  const struct step_kind *kind, struct error *err)
 {
 	struct journal *journal = e->options->journal;
 	const char *run = e->options->plan->run;
-	bool done = false;
 
-	if (journal_set(journal, run, step->id, JOURNAL_INTENT, NULL, err) < 0)
+	if (journal_set(journal, run, step->id, JOURNAL_INTENT, NULL, err) < 0 ||
+	    executor_effect(e, step, kind, err) < 0 || executor_prove(e, step, kind, err) < 0)
 		return -1;
-	if (kind->apply(&e->context, step, err) < 0)
-		return -1;
-	if (kind->verify) {
-		if (kind->verify(&e->context, step, err) < 0)
-			return -1;
-	} else {
-		if (executor_check(e, step, kind, &done, err) < 0)
-			return -1;
-		if (!done)
-			return error_set(err, ERROR_CONFLICT,
-					 "done, but what is there now is something else; did "
-					 "somebody change it?");
-	}
 	return journal_set(journal, run, step->id, JOURNAL_DONE, NULL, err);
 }
 
-/* *ret_again: a step recorded as done is left alone, so that a finished plan applied again reads
- * nothing but the journal. */
+/* A step recorded as done is left alone, so that a finished plan applied again reads nothing but the
+ * journal. */
 static int executor_step(struct executor *e, const struct plan_step *step, struct error *err)
 {
 	const struct step_kind *kind = step_kind_find(step->kind);
