@@ -147,8 +147,10 @@ int process_finish(struct process *p, int64_t timeout_ms, int *ret_status)
 	if (p->pid > 0 && !process_wait(p->pid, timeout_ms, &status)) {
 		kill(p->pid, SIGTERM);
 		if (!process_wait(p->pid, PROCESS_GRACE_MS, &status)) {
-			kill(p->pid, SIGKILL);
-			while (!process_wait(p->pid, PROCESS_GRACE_MS, &status))
+			/* A child that became another user (sudo) may not let us: it is left. */
+			status = 128 + SIGKILL;
+			while (kill(p->pid, SIGKILL) == 0 &&
+			       !process_wait(p->pid, PROCESS_GRACE_MS, &status))
 				;
 		}
 	}
