@@ -139,6 +139,11 @@ const struct scan_rule *scan_classify(const struct scan_reference *r)
 	return &rule_text;
 }
 
+const struct scan_rule *scan_rule_pinned(void)
+{
+	return &rule_pinned;
+}
+
 const char *scan_class_name(enum scan_class class)
 {
 	switch (class) {

@@ -29,6 +29,9 @@ struct scan_reference {
 /* The first row of the table that fits; the last one fits everything. */
 const struct scan_rule *scan_classify(const struct scan_reference *reference);
 
+/* For what Helm and the like keep as the source of a later change. */
+const struct scan_rule *scan_rule_pinned(void);
+
 /* "moved", "must-change", "harmless" */
 const char *scan_class_name(enum scan_class class);
 

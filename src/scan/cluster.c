@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "kube/discovery.h"
+#include "scan/packed.h"
 
 /* ---- objects ---- */
 
@@ -32,6 +33,17 @@ static void forget_hits(struct scan_result *result, size_t count)
 	scan_result_release(&dropped);
 }
 
+static int scan_secrets(struct scan_result *result, const struct scan_matcher *matcher,
+			struct slice body, struct error *err)
+{
+	auto_json json_t *list = json_parse(body, "secrets", err);
+
+	if (!list)
+		return -1;
+	scan_packed_objects(result, matcher, list);
+	return 0;
+}
+
 /* All pages. *ret_expired: the list expired under us (410). */
 static int scan_pages(struct scan_result *result, const struct scan_matcher *matcher,
 		      struct kube_client *kube, const struct kube_resource *resource,
@@ -54,6 +66,9 @@ static int scan_pages(struct scan_result *result, const struct scan_matcher *mat
 			return -1;
 		}
 		scan_objects(result, matcher, buffer_as_slice(&reply.body));
+		if (strcmp(resource->plural, "secrets") == 0 && !*resource->group &&
+		    scan_secrets(result, matcher, buffer_as_slice(&reply.body), err) < 0)
+			return -1;
 		free(from);
 		from = scan_list_continue(buffer_as_slice(&reply.body));
 	} while (from);

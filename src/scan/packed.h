@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SCAN_PACKED_H
+#define SCAN_PACKED_H
+
+#include <jansson.h>
+
+#include "scan/result.h"
+
+/*
+ * What does not stand in an object as it is: values of Secrets (base64) and the releases that Helm
+ * keeps in them (base64 of gzip). Nothing of their content gets into the result but the address.
+ */
+void scan_packed_secret(struct scan_result *result, const struct scan_matcher *matcher,
+			const json_t *secret);
+
+/* All Secrets among the items of a list, or the object itself. */
+void scan_packed_objects(struct scan_result *result, const struct scan_matcher *matcher,
+			 const json_t *list);
+
+#endif
