@@ -127,7 +127,9 @@ bad 'a move that is not served' 3 'moving a healthy cluster is not in this versi
 
 # ---- kubeconfig ----
 
-KUBECONFIG= bad 'no kubeconfig' 1 'kubeconfig' doctor
+unset KUBECONFIG
+bad 'no kubeconfig' 1 'kubeconfig' doctor
+export KUBECONFIG="$config"
 bad 'a kubeconfig that is not there' 1 "'/nonexistent/config'" doctor --kubeconfig /nonexistent/config
 bad 'a folder as kubeconfig' 1 "'$work'" doctor --kubeconfig "$work"
 printf 'clusters: [\n' >"$tmp/broken"
