@@ -139,8 +139,10 @@ static bool issue_extension(X509 *x509, int nid, void *value, bool critical)
 	return X509_add1_ext_i2d(x509, nid, value, critical, X509V3_ADD_APPEND) == 1;
 }
 
-static bool issue_usages(X509 *x509, const struct pki_profile *profile)
+/* Basic constraints came with 1.21 (kubernetes#97266). */
+static bool issue_usages(X509 *x509, const struct pki_profile *profile, struct pki_version version)
 {
+	bool constrained = version.major != 1 || version.minor >= 21;
 	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
 	EXTENDED_KEY_USAGE *extended = EXTENDED_KEY_USAGE_new();
 	BASIC_CONSTRAINTS *basic = BASIC_CONSTRAINTS_new();
@@ -154,7 +156,7 @@ static bool issue_usages(X509 *x509, const struct pki_profile *profile)
 		good = sk_ASN1_OBJECT_push(extended, OBJ_nid2obj(NID_client_auth)) > 0;
 	good = good && issue_extension(x509, NID_key_usage, bits, true) &&
 	       issue_extension(x509, NID_ext_key_usage, extended, false) &&
-	       issue_extension(x509, NID_basic_constraints, basic, true);
+	       (!constrained || issue_extension(x509, NID_basic_constraints, basic, true));
 	ASN1_BIT_STRING_free(bits);
 	EXTENDED_KEY_USAGE_free(extended);
 	BASIC_CONSTRAINTS_free(basic);
@@ -204,7 +206,7 @@ static int issue_sign(const struct pki_profile *profile, const struct pki_issue_
 	if (pki_request_subject(request, X509_get_subject_name(x509), err) < 0)
 		return -1;
 	if (!X509_set_issuer_name(x509, X509_get_subject_name(ca->x509)) ||
-	    !X509_set_pubkey(x509, key) || !issue_usages(x509, profile) ||
+	    !X509_set_pubkey(x509, key) || !issue_usages(x509, profile, options->version) ||
 	    !issue_authority_id(x509, ca->x509))
 		return pki_openssl_error(err, ERROR_IO, "cannot put the certificate together");
 	if (profile->names) {

@@ -343,6 +343,26 @@ static const char *op_signed_pem(const struct op_request *request, const char *n
 	return NULL;
 }
 
+/* Whether this certificate is in place already, for an answer that was lost on its way. */
+static bool op_imported(const struct op_request *request, const struct pki_profile *profile,
+			const char *pem)
+{
+	auto_free char *cert_path =
+		alloc_format("%s/%s.crt", request->options.folder, profile->base);
+	auto_free char *key_path =
+		alloc_format("%s/%s.key", request->options.folder, profile->base);
+	auto_pki_pair struct pki_pair pair = {0};
+	auto_pki_cert struct pki_cert current = {0};
+	auto_secret struct secret key = {0};
+	auto_error struct error ignored = {0};
+
+	return secret_read(&key, key_path, LIMIT_CONFIG_FILE, &ignored) == 0 &&
+	       pki_cert_read(cert_path, &current, &ignored) == 0 &&
+	       pki_import(profile, &request->options, (struct slice){key.ptr, key.len},
+			  slice_of(pem), &pair, &ignored) == 0 &&
+	       strcmp(pair.cert.fingerprint, current.fingerprint) == 0;
+}
+
 static int op_import_one(const struct op_request *request, const struct pki_profile *profile,
 			 struct pki_pair *ret, struct error *err)
 {
@@ -354,6 +374,10 @@ static int op_import_one(const struct op_request *request, const struct pki_prof
 		return error_set(err, ERROR_USAGE, "there is no signed certificate for '%s'",
 				 profile->name);
 	if (secret_read(&key, path, LIMIT_CONFIG_FILE, err) < 0) {
+		if (err->kind == ERROR_NOT_FOUND && op_imported(request, profile, pem)) {
+			error_release(err);
+			return 0;
+		}
 		if (err->kind == ERROR_NOT_FOUND)
 			return error_set(
 				err, ERROR_NOT_FOUND,

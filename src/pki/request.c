@@ -100,6 +100,15 @@ static int request_default_names(const struct pki_profile *profile,
 	request_add(request, "kubernetes.default", false);
 	request_add(request, "kubernetes.default.svc", false);
 	request_add(request, service, false);
+	/* the Service address goes before the node's own */
+	for (size_t i = 0; options->add && i < options->add->count; i++) {
+		bool address = false;
+
+		if (pki_name_valid(options->add->items[i], &address) && address) {
+			request_add(request, options->add->items[i], true);
+			break;
+		}
+	}
 	request_add(request, options->address, true);
 	return 0;
 }

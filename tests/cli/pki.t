@@ -3,6 +3,7 @@
 #
 # Certificates beside the openssl program: CAs that openssl made, certificates of ours that openssl
 # verifies, and requests that openssl signs. Where kubeadm is at hand, field by field beside it.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubectl-renumber
 . "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
 
 command -v openssl >/dev/null || skip_all 'there is no openssl program'
@@ -82,11 +83,26 @@ Certificate:
             X509v3 Authority Key Identifier: 
                 KEYID
             X509v3 Subject Alternative Name: 
-                DNS:cp1, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:10.1.15.121, IP Address:10.96.0.1, IP Address:10.17.0.1
+                DNS:cp1, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:10.96.0.1, IP Address:10.1.15.121, IP Address:10.17.0.1
 EOF
 shown "$tmp/rsa/pki/apiserver.crt" | sed 's/^ *[0-9A-F][0-9A-F]\(:[0-9A-F][0-9A-F]\)\{19\}$/                KEYID/' \
 	>"$tmp/got"
 same "$tmp/got" "$tmp/wanted" 'fields and their order are those of kubeadm'
+
+# before 1.21 kubeadm gave no basic constraints, before 1.31 the beginning of the CA, before 1.29
+# system:masters
+cp -R "$tmp/rsa" "$tmp/old"
+rm "$tmp"/old/pki/apiserver*
+op issue '{"folder":"'"$tmp/old/pki"'","names":"apiserver,apiserver-kubelet-client","backup":"'"$tmp/old/backup"'",
+	"node":"cp1","address":"10.1.15.121","version":"v1.20.2","add":["10.96.0.1"]}'
+is "$status" 0 'certificates as of 1.20'
+shown "$tmp/old/pki/apiserver.crt" >"$tmp/got"
+lacks "$tmp/got" 'Basic Constraints' 'have no basic constraints'
+is "$(openssl x509 -in "$tmp/old/pki/apiserver.crt" -noout -startdate)" \
+	"$(openssl x509 -in "$tmp/old/pki/ca.crt" -noout -startdate)" 'begin with their CA'
+is "$(openssl x509 -in "$tmp/old/pki/apiserver-kubelet-client.crt" -noout -subject)" \
+	'subject=O = system:masters, CN = kube-apiserver-kubelet-client' 'and have the old group'
+has "$tmp/old/pki/apiserver.key" 'BEGIN RSA PRIVATE KEY' 'with an RSA key'
 
 pki=$tmp/rsa/pki
 op issue '{"folder":"'"$pki"'","names":"etcd/server","backup":"'"$tmp/rsa/more"'","force":true,
@@ -130,8 +146,45 @@ is "$(openssl x509 -in "$pki/apiserver.crt" -noout -fingerprint)" \
 openssl x509 -in "$pki/apiserver.crt" -noout -pubkey >"$tmp/from-cert"
 openssl pkey -in "$pki/apiserver.key" -pubout >"$tmp/from-key"
 same "$tmp/from-key" "$tmp/from-cert" 'with its key'
+cp "$pki/apiserver.crt" "$tmp/imported"
+op import "{$request,"'"backup":"'"$tmp/external/before-import"'","certificates":[{"name":"apiserver","pem":"'"$(pem "$tmp/good.crt")"'"}]}'
+is "$status" 0 'importing it again is fine'
+has "$out" '"changed": false' 'and changes nothing'
+same "$pki/apiserver.crt" "$tmp/imported" 'not even the file'
 ok 'the waiting key is gone' test ! -e "$tmp/external/stage/apiserver.key"
 op restore '{"folder":"'"$pki"'","names":"all","backup":"'"$tmp/external/before-import"'"}'
 is "$(openssl x509 -in "$pki/apiserver.crt" -noout -fingerprint)" "$before" 'restoring undoes the import'
+
+# beside kubeadm itself, where tests of real clusters have built it
+for kubeadm in "$cache"/1.*/bin/kubeadm; do
+	[ -x "$kubeadm" ] || continue
+	version=${kubeadm%/bin/kubeadm}
+	version=${version##*/}
+	theirs=$tmp/kubeadm-$version/theirs ours=$tmp/kubeadm-$version/ours
+	if ! "$kubeadm" init phase certs all --cert-dir "$theirs" --kubernetes-version "v$version" \
+		--apiserver-advertise-address 10.1.15.121 --control-plane-endpoint api.example:6443 \
+		--apiserver-cert-extra-sans 10.1.15.122,more.example >"$out" 2>"$err"; then
+		echo "# kubeadm $version does not run here"
+		continue
+	fi
+	cp -R "$theirs" "$ours"
+	node=$(openssl x509 -in "$theirs/etcd/peer.crt" -noout -subject -nameopt multiline |
+		sed -n 's/ *commonName *= //p')
+	rm "$ours"/apiserver* "$ours"/front-proxy-client* "$ours"/etcd/server* "$ours"/etcd/peer* \
+		"$ours"/etcd/healthcheck*
+	op issue '{"folder":"'"$ours"'","names":"all","backup":"'"$tmp/kubeadm-$version/backup"'",
+		"node":"'"$node"'","address":"10.1.15.121","version":"v'"$version"'",
+		"add":["10.96.0.1","api.example","10.1.15.122","more.example"]}'
+	is "$status" 0 "$version: all that kubeadm makes"
+	for name in apiserver apiserver-kubelet-client front-proxy-client etcd/server etcd/peer \
+		etcd/healthcheck-client apiserver-etcd-client; do
+		shown "$theirs/$name.crt" >"$tmp/wanted"
+		shown "$ours/$name.crt" >"$tmp/got"
+		same "$tmp/got" "$tmp/wanted" "$version: $name is as kubeadm's, field by field"
+		is "$(stat -c %a "$ours/$name.crt" "$ours/$name.key" | tr '\n' ' ')" \
+			"$(stat -c %a "$theirs/$name.crt" "$theirs/$name.key" | tr '\n' ' ')" \
+			"$version: $name has the modes of kubeadm's"
+	done
+done
 
 done_testing

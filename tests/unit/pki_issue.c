@@ -65,7 +65,7 @@ static void test_fields(void)
 	} rows[] = {
 		{"apiserver", "CN=kube-apiserver", "CN=kubernetes", "server",
 		 "cp1 kubernetes kubernetes.default kubernetes.default.svc "
-		 "kubernetes.default.svc.cluster.local 10.1.15.121 10.96.0.1 "},
+		 "kubernetes.default.svc.cluster.local 10.96.0.1 10.1.15.121 "},
 		{"apiserver-kubelet-client", "CN=kube-apiserver-kubelet-client", "CN=kubernetes",
 		 "client", ""},
 		{"front-proxy-client", "CN=front-proxy-client", "CN=front-proxy-ca", "client", ""},
@@ -124,7 +124,7 @@ static void test_replacing(void)
 	names = names_of(&pair.cert);
 	CHECK_STR(names, "apiserver.cluster.local cp1 kubernetes kubernetes.default "
 			 "kubernetes.default.svc kubernetes.default.svc.cluster.local "
-			 "10.1.15.121 10.96.0.1 10.17.0.1 fd00::1 ");
+			 "10.96.0.1 10.1.15.121 10.17.0.1 fd00::1 ");
 	CHECK_STR(pair.cert.algorithm, "ECDSA-P256");
 	CHECK_INT(pair.cert.not_before_s, NOW + DAY - 300);
 	CHECK(slice_starts(slice_of(pair.key.ptr), "-----BEGIN EC PRIVATE KEY-----\n"));
