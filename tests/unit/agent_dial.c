@@ -123,7 +123,7 @@ static void start_server(struct process *server, const char *name, int port)
 	auto_error struct error err = {0};
 
 	CHECK_OK(process_start(server, argv, NULL, &err), &err);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 1500; i++) {
 		auto_json json_t *reply = dial("tcp", port, NULL);
 
 		if (json_path_bool(reply, "reached", false))
