@@ -29,7 +29,6 @@
 
 static void alias_describe(const struct plan_step *step, struct buffer *out)
 {
-	auto_free char *addresses = NULL;
 	const json_t *list = json_object_get(step->parameters, "addresses");
 	const json_t *address;
 	size_t i;

@@ -223,7 +223,6 @@ static void test_rsa(void)
 	struct pki_issue_options options = {
 		.folder = pki, .now_s = NOW, .algorithm = PKI_KEY_RSA_2048, .version = {1, 36, 3}};
 	auto_pki_pair struct pki_pair pair = {0};
-	auto_secret struct secret der = {0};
 	auto_pki_pem struct pki_pem_block block = {0};
 	auto_error struct error err = {0};
 
@@ -489,8 +488,8 @@ static void test_json(void)
 		"{\"root\":\"/\",\"records\":[7]}",
 		"{\"root\":\"/\",\"records\":[{\"path\":\"a\",\"role\":\"b\"}]}",
 		"{\"root\":\"/\",\"records\":[{\"path\":\"a\",\"role\":\"b\",\"problems\":[{}]}]}",
-		"{\"root\":\"/\",\"records\":[{\"path\":\"a\",\"role\":\"b\",\"problems\":[],"
-		"\"certificate\":{}}]}",
+		("{\"root\":\"/\",\"records\":[{\"path\":\"a\",\"role\":\"b\",\"problems\":[],"
+		 "\"certificate\":{}}]}"),
 	};
 
 	TEST("an audit survives JSON, and no key is in it");
