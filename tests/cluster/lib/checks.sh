@@ -46,7 +46,9 @@ check_served() {
 }
 
 check_kubeadm_certificates() {
-	on "$1" 'kubeadm certs check-expiration' | tee /dev/stderr | grep -q '^apiserver  *[A-Z]' || return 1
+	local table
+
+	table=$(on "$1" 'kubeadm certs check-expiration') && grep '^apiserver  *[A-Z]' <<<"$table" || return 1
 	on "$1" 'cd /etc/kubernetes/pki &&
 		openssl verify -CAfile ca.crt apiserver.crt apiserver-kubelet-client.crt &&
 		openssl verify -CAfile front-proxy-ca.crt front-proxy-client.crt &&

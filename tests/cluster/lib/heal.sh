@@ -19,7 +19,7 @@ tool_exits() {
 	tool "$@" >"$RESULT/$1.out" 2>"$RESULT/$1.err" || status=$?
 	tail -n 20 "$RESULT/$1.err" >&2
 	[ "$status" -eq "$want" ] || {
-		echo "exit $status, not $want: $(tail -n 3 "$RESULT/$1.err")"
+		echo "exit $status, not $want: $(tail -n 12 "$RESULT/$1.out" | cut -c 1-200) $(tail -n 3 "$RESULT/$1.err")"
 		return 1
 	}
 }
