@@ -143,8 +143,13 @@ check-run: export LC_ALL := C.UTF-8
 check-run:
 	$(Q)prove --exec '$(CHECK_EXEC)' -j$(JOBS) $(PROVE_ARGS) $(TESTS)
 
-check-cluster: all
-	tests/cluster/run $(ARGS)
+CLUSTER_VERSIONS ?= 1.36.3 1.32.2 1.20.2
+check-cluster:
+	@tools/install-deps
+	@tests/cluster/install-deps
+	@+$(MAKE) --no-print-directory $(parallel) all
+	$(Q)$(if $(ARGS),tests/cluster/run $(ARGS),status=0; for version in $(CLUSTER_VERSIONS); do \
+		tests/cluster/run $$version $$(tests/cluster/run --list) || status=1; done; exit $$status)
 
 bench: all $(BENCH)
 	$(Q)KR_SRCDIR=$(CURDIR) KR_BUILD=$(abspath $(BUILD)) bench/run $(ONLY)
