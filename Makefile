@@ -7,12 +7,10 @@
 # make demo                the main job, shown
 # make install DESTDIR= PREFIX=/usr/local
 # make fuzz [ONLY=NAME] [FUZZ_SECONDS=10], make coverage, make dist, make distcheck, make clean
-#
 # SAN=address,undefined    sanitizers, objects in build-address,undefined/
 # CC=clang BUILD=DIR WERROR=1 V=1 TESTS='tests/cli/a.t build/tests/unit/b'
 
 MAKEFLAGS += --no-builtin-rules
-.SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -29,8 +27,7 @@ once = $(eval $(1) := $(2))$($(1))
 
 PACKAGES := libcurl openssl jansson libfyaml sqlite3 zlib
 AGENT_PACKAGES := openssl jansson libfyaml
-PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(PACKAGES) \
-	|| echo '-DRUN_tools/install-deps_FIRST'))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(PACKAGES)))
 PKG_LIBS = $(call once,PKG_LIBS,$(shell pkg-config --libs $(PACKAGES)))
 AGENT_LIBS = $(call once,AGENT_LIBS,$(shell pkg-config --static --libs $(AGENT_PACKAGES)))
 
@@ -62,7 +59,6 @@ TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.
 REPLAY := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t)
-
 .PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo install fuzz fuzz-programs \
 	coverage dist distcheck clean FORCE
 all: $(CLI) $(AGENT) $(LAB)
@@ -183,8 +179,7 @@ install: all
 VERSION = $(call once,VERSION,$(shell tools/version))
 DIST = kubectl-renumber-$(VERSION)
 dist:
-	@mkdir -p $(BUILD)/dist
-	$(Q)echo $(VERSION) >$(BUILD)/dist/VERSION
+	$(Q)mkdir -p $(BUILD)/dist && echo $(VERSION) >$(BUILD)/dist/VERSION
 	$(Q)git archive --prefix=$(DIST)/ --add-file=$(BUILD)/dist/VERSION HEAD \
 		| gzip -n9 >$(BUILD)/dist/$(DIST).tar.gz
 	@echo $(BUILD)/dist/$(DIST).tar.gz
