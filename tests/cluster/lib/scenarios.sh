@@ -20,9 +20,14 @@ scenario_known() {
 	esac
 }
 
-# scenario_fits NAME REGIME: incident-gone needs the ServiceCIDR API
+# scenario_fits NAME REGIME: incident-gone needs the ServiceCIDR API; where both
+# allocators are asked, default/kubernetes is gone for good, whatever is added
 scenario_fits() {
-	[ "${1#kill-}" != incident-gone ] || [ "$2" != bitmap ]
+	case $2:${1#kill-} in
+	bitmap:incident-gone) return 1 ;;
+	dual-write:incident-flag | dual-write:incident-gone | dual-write:certs) ;;
+	dual-write:*) return 1 ;;
+	esac
 }
 
 # What containers that start after the delete say: the environment names the new
