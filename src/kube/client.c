@@ -10,6 +10,7 @@
 #include "kube/transport.h"
 
 #define KUBE_CLIENT_TIMEOUT_MS 60000
+#define KUBE_CLIENT_CONNECT_MS 10000
 #define KUBE_CLIENT_RETRY_MS 20000
 /* for a server that never answered: a typo should not cost half a minute */
 #define KUBE_CLIENT_FIRST_RETRY_MS 1000
@@ -22,6 +23,7 @@ struct kube_client {
 	struct kube_credential credential;
 	struct kube_transport *transport;
 	int64_t timeout_ms; /* 0: none */
+	int64_t connect_ms;
 	int64_t retry_ms;
 	bool reached; /* it has answered before */
 };
@@ -55,6 +57,8 @@ struct kube_client *kube_client_open(const struct kube_config *config,
 	kube->timeout_ms = timeout_ms == 0  ? KUBE_CLIENT_TIMEOUT_MS
 			   : timeout_ms < 0 ? 0
 					    : timeout_ms;
+	kube->connect_ms = options && options->connect_timeout_ms ? options->connect_timeout_ms
+								  : KUBE_CLIENT_CONNECT_MS;
 	kube->retry_ms = retry_ms == 0 ? KUBE_CLIENT_RETRY_MS : retry_ms < 0 ? 0 : retry_ms;
 	return kube;
 }
@@ -69,6 +73,7 @@ static struct kube_client *kube_client_child(struct kube_client *kube,
 		return NULL;
 	child->parent = kube->parent ? kube->parent : kube;
 	child->timeout_ms = kube->timeout_ms;
+	child->connect_ms = kube->connect_ms;
 	child->retry_ms = kube->retry_ms;
 	return child;
 }
@@ -323,6 +328,7 @@ static void kube_client_prepare(struct kube_client *kube, const struct kube_requ
 	try->attempt.accept = request->accept ? request->accept : "application/json";
 	try->attempt.body = request->body;
 	try->attempt.timeout_ms = request->timeout_ms ? request->timeout_ms : kube->timeout_ms;
+	try->attempt.connect_ms = kube->connect_ms;
 	try->attempt.safe = try->repeatable;
 }
 

@@ -39,6 +39,7 @@ struct kube_client;
 
 struct kube_client_options {
 	int64_t request_timeout_ms; /* --request-timeout, for each attempt; 0: 60 s; < 0: none */
+	int64_t connect_timeout_ms; /* TLS included; 0: 10 s, or request_timeout_ms where that is less */
 	int64_t retry_ms; /* go on trying for so long; 0: 20 s; < 0: one attempt. A server that
 			   * never answered yet is tried for one second only. */
 };

@@ -15,7 +15,6 @@
 #include "kube/trust.h"
 #include "version.h"
 
-#define KUBE_TRANSPORT_CONNECT_MS 10000
 /* from then on ^C ends an attempt that has reached nobody yet */
 #define KUBE_TRANSPORT_PATIENCE_MS 1000
 
@@ -375,7 +374,7 @@ static void kube_transport_set_connection(struct kube_transport *t,
 					  const struct kube_attempt *attempt)
 {
 	CURL *easy = t->easy;
-	int64_t connect_ms = KUBE_TRANSPORT_CONNECT_MS;
+	int64_t connect_ms = attempt->connect_ms;
 
 	if (attempt->timeout_ms && attempt->timeout_ms < connect_ms)
 		connect_ms = attempt->timeout_ms;

@@ -44,6 +44,7 @@ struct kube_attempt {
 	const char *accept;
 	struct slice body;
 	int64_t timeout_ms; /* 0: none */
+	int64_t connect_ms; /* to be connected, TLS included */
 	bool safe;	    /* libcurl may send it again when an idle connection turns out dead */
 	bool stream;	    /* bytes are wanted as they come; ^C ends it */
 	/* takes a piece of the answer; false ends the transfer */

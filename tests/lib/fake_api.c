@@ -196,7 +196,7 @@ static void fake_accept(struct fake_api *api)
 {
 	int fd = accept(api->listener, NULL, NULL);
 	/* a client that stops in the middle must not stop us */
-	struct timeval limit = {5, 0};
+	struct timeval limit = {60, 0};
 
 	if (fd < 0)
 		return;

@@ -12,6 +12,9 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
+/* handshakes take seconds under valgrind on a busy machine */
+#define PATIENCE_MS 60000
+
 static const struct fake_step one[] = {{"GET", "/x", NULL, 200, NULL, "ok", 0}};
 
 static struct fake_tls good;	/* for 127.0.0.1 and api.test */
@@ -25,7 +28,7 @@ static int ask(struct fake_api *api, struct kube_config *config, struct error *e
 {
 	auto_free char *server = alloc_format("https://127.0.0.1:%u", fake_api_port(api));
 	auto_kube_reply struct kube_reply reply = {0};
-	struct kube_client_options options = {.retry_ms = -1};
+	struct kube_client_options options = {.connect_timeout_ms = PATIENCE_MS, .retry_ms = -1};
 	struct kube_client *kube;
 	int result;
 
@@ -108,13 +111,14 @@ static void test_at(void)
 		struct fake_step steps[] = {one[0], one[0]};
 		struct fake_api *api =
 			fake_api_start(steps, rows[i].says ? 0 : 2, rows[i].server, NULL);
+		struct kube_client_options options = {.connect_timeout_ms = PATIENCE_MS};
 		auto_kube_reply struct kube_reply reply = {0};
 		struct kube_client *kube, *there;
 		struct error err = {0};
 
 		TEST("kube_client_at: '%s', %s", rows[i].name,
 		     rows[i].says ? rows[i].says : "trusted");
-		kube = kube_client_open(&config, NULL, &err);
+		kube = kube_client_open(&config, &options, &err);
 		there = kube_client_at(kube, "127.0.0.1", fake_api_port(api), &err);
 		for (int twice = 0; twice < 2; twice++) {
 			if (rows[i].says)
@@ -198,7 +202,8 @@ static void test_fetch(void)
 	struct error err = {0};
 
 	TEST("the served certificate, whatever it is");
-	CHECK_OK(kube_tls_fetch("127.0.0.1", fake_api_port(api), "api.test", 5000, &chain, &err),
+	CHECK_OK(kube_tls_fetch("127.0.0.1", fake_api_port(api), "api.test", PATIENCE_MS, &chain,
+				&err),
 		 &err);
 	if (CHECK(chain.count >= 1)) {
 		struct slice der = {(const char *)chain.items[0].ptr, chain.items[0].len};

@@ -156,7 +156,7 @@ static void test_timeout(void)
 	CHECK_OK(kube_watch(kube, &pods, &options, on_event, &seen, &end, &err), &err);
 	CHECK_INT(end, KUBE_WATCH_TIMEOUT);
 	CHECK(clock_monotonic_ms() - before >= 300);
-	CHECK(clock_monotonic_ms() - before < 5000);
+	CHECK(clock_monotonic_ms() - before < 30000);
 	kube_client_free(kube);
 	fake_api_stop(api);
 }
