@@ -57,13 +57,13 @@ static int apply_read(const char *file, struct plan *ret, char **ret_text, struc
 	return 0;
 }
 
-static bool apply_finished(const struct open_run *open)
+/* Whether the plan's run was begun before. */
+static bool apply_known(const struct open_run *open, struct journal_run *ret)
 {
-	auto_journal_run struct journal_run run = {0};
 	auto_error struct error ignored = {0};
 
-	return journal_current(open->journal, /* any= */ true, &run, &ignored) == 0 &&
-	       strcmp(run.id, open->plan.run) == 0 && run.state == JOURNAL_RUN_FINALIZED;
+	return journal_current(open->journal, /* any= */ true, ret, &ignored) == 0 &&
+	       strcmp(ret->id, open->plan.run) == 0;
 }
 
 /* Once a step behind the tourniquet was begun, the cluster differs from what the plan rests on by
@@ -93,6 +93,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 	auto_free char *text = NULL;
 	auto_free char *question = NULL;
 	auto_free char *cluster = NULL;
+	auto_journal_run struct journal_run run = {0};
 	enum plan_stage until;
 	bool begun;
 
@@ -104,7 +105,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 		return -1;
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
-	if (apply_finished(&open)) {
+	if (apply_known(&open, &run) && run.state == JOURNAL_RUN_FINALIZED) {
 		printf("run %s is finished; there is nothing to do\n", open.plan.run);
 		return 0;
 	}
@@ -162,7 +163,7 @@ static int resume_run(struct session *session, const struct command_input *input
 	if (open_run_check_cluster(session, &open.plan, err) < 0)
 		return -1;
 	return open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->dry_run,
-				/* check_digest= */ false, err);
+				err);
 }
 
 const struct command command_resume = {

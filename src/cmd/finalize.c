@@ -92,7 +92,7 @@ static int finalize_run(struct session *session, const struct command_input *inp
 	    session_consent(session, "taking the old addresses away for good", err) < 0)
 		return -1;
 	if (open_run_execute(session, &open, PLAN_STAGE_FINALIZE, PLAN_STAGE_FINALIZE,
-			     /* dry_run= */ false, /* check_digest= */ false, err) < 0 ||
+			     /* dry_run= */ false, err) < 0 ||
 	    journal_end(open.journal, open.run.id, err) < 0)
 		return -1;
 	printf("Prove it with:\n  %s verify\n", session->program);

@@ -100,7 +100,7 @@ static void open_run_say(const struct session *session, const struct open_run *o
 }
 
 int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
-		     enum plan_stage until, bool dry_run, bool check_digest, struct error *err)
+		     enum plan_stage until, bool dry_run, struct error *err)
 {
 	struct open_run_gate gate = {session, &open->plan};
 	struct executor_options options = {
@@ -112,7 +112,7 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 		.from = from,
 		.until = until,
 		.dry_run = dry_run,
-		.gate = check_digest ? open_run_gate : NULL,
+		.gate = open_run_gate,
 		.gate_data = &gate,
 	};
 	struct executor_result result;

@@ -29,7 +29,7 @@ must_check int open_run_check_cluster(const struct session *session, const struc
 
 /* Executes stages `from` to `until` and says what came of it. Gives the exit status, or -1. */
 int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
-		     enum plan_stage until, bool dry_run, bool check_digest, struct error *err);
+		     enum plan_stage until, bool dry_run, struct error *err);
 
 void open_run_release(struct open_run *open);
 #define auto_open_run __attribute__((cleanup(open_run_release)))

@@ -17,7 +17,7 @@
 #include "text/json.h"
 
 #define POOL_PARALLEL 16
-#define POOL_CONNECT_MS INT64_C(15000)
+#define POOL_CONNECT_MS INT64_C(60000)
 /* The agent ends by itself when its stdin closes. */
 #define POOL_GOODBYE_MS 3000
 /* A step that waits for a child's last words must not hold up the others for long. */

@@ -38,7 +38,7 @@ struct node_options {
 	const char *agent;	 /* path of renumber-agent; NULL: $KUBECTL_RENUMBER_AGENT, else
 				  * beside this program, else ../libexec/kubectl-renumber */
 	int parallel;		 /* nodes that are connected to at a time; 0: 16 */
-	int64_t connect_ms;	 /* 0: 15 s to connect, stream the agent and hear from it */
+	int64_t connect_ms;	 /* 0: 60 s to connect, stream the agent and hear from it */
 };
 
 /* "ssh", "local", "daemonset", "none"; false for anything else. */

@@ -121,29 +121,56 @@ void planner_nodes(struct planner *p)
 	nodes_services_endpoint(p);
 }
 
-static void workloads_step(struct planner *p, const struct plan_workload *w)
-{
-	auto_free char *subject = NULL;
+/* At a time: enough to be quick, few enough that a cluster's capacity is not halved by it. */
+#define WORKLOADS_WAVE 10
 
-	if (!plan_workload_can_restart(w)) {
+static void workloads_flush(struct planner *p, json_t **wave)
+{
+	if (json_array_size(*wave))
+		plan_step_why(plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart", "workloads",
+				       json_pack("{s:O, s:s}", "workloads", *wave, "at",
+						 p->request->created_at)),
+			      "containers have addresses in their environment from the moment they "
+			      "were started");
+	json_decref(*wave);
+	*wave = json_array();
+}
+
+static void workloads_add(struct planner *p, const struct plan_workload *w, json_t *wave)
+{
+	auto_json json_t *object = plan_workload_json(w);
+
+	if (!object)
 		plan_note(p->plan,
-			  "Pod%s of %s '%s/%s' hold old addresses and nothing restarts them; do it "
-			  "by hand",
-			  w->kind ? "s" : "", w->kind ? w->kind : "no controller,", w->namespace_,
-			  w->name);
-		return;
-	}
-	subject = plan_workload_subject(w);
-	if (strcmp(p->request->restart, "none") == 0) {
+			  "%s '%s/%s' holds old addresses and nothing restarts it; do it by hand",
+			  w->kind ? w->kind : "Pod", w->namespace_, w->name);
+	else if (strcmp(p->request->restart, "none") == 0)
 		plan_note(p->plan, "%s holds old addresses; --restart none leaves it to you",
-			  subject);
-		return;
+			  json_string_value(json_object_get(object, "subject")));
+	else
+		json_array_append(wave, object);
+}
+
+/* The network plugin alone and first, then cluster DNS and its like, then the rest in waves. */
+static int workloads_rank(const struct plan_workload *w)
+{
+	if (w->network_plugin)
+		return 0;
+	return strcmp(w->namespace_, "kube-system") == 0 ? 1 : 2;
+}
+
+static void workloads_waves(struct planner *p, const struct plan_workloads *list)
+{
+	json_t *wave = json_array();
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (json_array_size(wave) == WORKLOADS_WAVE ||
+		    (i && workloads_rank(&list->items[i]) != workloads_rank(&list->items[i - 1])))
+			workloads_flush(p, &wave);
+		workloads_add(p, &list->items[i], wave);
 	}
-	plan_step_why(plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart", subject,
-			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", w->namespace_, "kind",
-					 w->kind, "name", w->name, "at", p->request->created_at)),
-		      "its containers have addresses in their environment from the moment they "
-		      "were started");
+	workloads_flush(p, &wave);
+	json_decref(wave);
 }
 
 /* What was stuck or started meanwhile, with addresses of the time before. */
@@ -168,7 +195,6 @@ void planner_workloads(struct planner *p)
 	};
 	auto_plan_workloads struct plan_workloads list = plan_stale_workloads(&query);
 
-	for (size_t i = 0; i < list.count; i++)
-		workloads_step(p, &list.items[i]);
+	workloads_waves(p, &list);
 	workloads_rest(p);
 }

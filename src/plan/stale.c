@@ -145,7 +145,7 @@ static int workloads_compare(const void *a, const void *b)
 	return space ? space : strcmp(x->name, y->name);
 }
 
-bool plan_workload_can_restart(const struct plan_workload *w)
+static bool workload_can_restart(const struct plan_workload *w)
 {
 	static const char *const kinds[] = {"DaemonSet", "ReplicaSet", "StatefulSet", "Deployment"};
 
@@ -156,7 +156,7 @@ bool plan_workload_can_restart(const struct plan_workload *w)
 }
 
 /* Pods of a Deployment are owned by a ReplicaSet "NAME-HASH"; people know the Deployment. */
-char *plan_workload_subject(const struct plan_workload *w)
+static char *workload_subject(const struct plan_workload *w)
 {
 	const char *hash = strrchr(w->name, '-');
 	auto_free char *name = NULL;
@@ -165,6 +165,17 @@ char *plan_workload_subject(const struct plan_workload *w)
 		return alloc_format("%s/%s/%s", w->kind, w->namespace_, w->name);
 	name = alloc_text_n(w->name, (size_t)(hash - w->name));
 	return alloc_format("Deployment/%s/%s", w->namespace_, name);
+}
+
+json_t *plan_workload_json(const struct plan_workload *w)
+{
+	auto_free char *subject = NULL;
+
+	if (!workload_can_restart(w))
+		return NULL;
+	subject = workload_subject(w);
+	return json_pack("{s:s, s:s, s:s, s:s}", "subject", subject, "namespace", w->namespace_,
+			 "kind", w->kind, "name", w->name);
 }
 
 struct plan_workloads plan_stale_workloads(const struct plan_stale *q)

@@ -2,6 +2,8 @@
 #ifndef PLAN_STALE_H
 #define PLAN_STALE_H
 
+#include <jansson.h>
+
 #include "model/cluster.h"
 
 /*
@@ -35,11 +37,9 @@ struct plan_workloads plan_stale_workloads(const struct plan_stale *query);
 void plan_workloads_release(struct plan_workloads *list);
 #define auto_plan_workloads __attribute__((cleanup(plan_workloads_release)))
 
-/* False: nobody would make its Pods anew the way it is done for Deployments. */
-bool plan_workload_can_restart(const struct plan_workload *workload);
-
-/* "Deployment/shop/web", also for the ReplicaSet that a Deployment made. The caller frees; only
- * for what can be restarted. */
-char *plan_workload_subject(const struct plan_workload *workload);
+/* {subject: "Deployment/shop/web" (also for the ReplicaSet that a Deployment made), namespace, kind,
+ * name}, as the step kind "restart" takes it; a new reference. NULL: nobody would make its Pods
+ * anew the way it is done for Deployments. */
+json_t *plan_workload_json(const struct plan_workload *workload);
 
 #endif

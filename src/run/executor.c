@@ -253,21 +253,38 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	return 0;
 }
 
+/* Passed once in a run: from then on what differs is what the run itself changed. */
+#define EXECUTOR_GATE_STEP "-"
+#define EXECUTOR_GATE_NAME "gate"
+
+static int executor_gate_passed(struct executor *e, struct error *err)
+{
+	auto_json json_t *passed = json_true();
+
+	e->gate_passed = true;
+	if (e->options->dry_run)
+		return 0;
+	return journal_keep(e->options->journal, e->options->plan->run, EXECUTOR_GATE_STEP,
+			    EXECUTOR_GATE_NAME, passed, err);
+}
+
 static int executor_gate(struct executor *e, const struct plan_step *step, struct error *err)
 {
+	auto_json json_t *passed = NULL;
+	auto_free char *message = NULL;
+
 	if (e->gate_passed || step->stage == PLAN_STAGE_TOURNIQUET)
 		return 0;
-	e->gate_passed = true;
-	if (!e->options->gate || e->options->gate(e->options->gate_data, err) == 0)
-		return 0;
-	if (e->result.changed && err->kind == ERROR_REFUSED) {
-		auto_free char *message = alloc_format(
-			"%s; only old addresses were made to answer, nothing else was changed",
-			error_text(err));
-
-		return error_set(err, ERROR_STOPPED, "%s", message);
-	}
-	return -1;
+	passed = journal_kept(e->options->journal, e->options->plan->run, EXECUTOR_GATE_STEP,
+			      EXECUTOR_GATE_NAME);
+	if (passed || !e->options->gate || e->options->gate(e->options->gate_data, err) == 0)
+		return passed ? 0 : executor_gate_passed(e, err);
+	if (!e->result.changed || err->kind != ERROR_REFUSED)
+		return -1;
+	message =
+		alloc_format("%s; only old addresses were made to answer, nothing else was changed",
+			     error_text(err));
+	return error_set(err, ERROR_STOPPED, "%s", message);
 }
 
 static int executor_steps(struct executor *e, struct error *err)

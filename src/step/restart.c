@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * restart: the Pods of one owner are replaced, as `kubectl rollout restart` does it, because their
- * containers hold addresses from the moment that they were started.
- * Parameters: namespace, kind (DaemonSet, Deployment, StatefulSet, or ReplicaSet, whose owner is
- * restarted), name, at (RFC 3339; the value of the annotation, so that doing it twice is once).
+ * restart: the Pods of a wave of workloads are replaced, as `kubectl rollout restart` does it,
+ * because their containers hold addresses from the moment that they were started.
+ * Parameters: workloads (array of {subject, namespace, kind, name}; kind is DaemonSet, Deployment,
+ * StatefulSet, or ReplicaSet, whose owner is restarted), at (RFC 3339; the value of the annotation,
+ * so that doing it twice is once).
  *
  * The controller's own update strategy decides the pace; unavailable Pods are replaced first.
  */
@@ -17,7 +18,15 @@
 
 static void restart_describe(const struct plan_step *step, struct buffer *out)
 {
-	buffer_format(out, "restart the Pods of %s", step->subject);
+	const json_t *workload;
+	size_t i;
+
+	buffer_text(out, "restart the Pods of ");
+	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
+		const char *subject = json_path_text(workload, "subject");
+
+		buffer_format(out, "%s%s", i ? ", " : "", subject ? subject : "?");
+	}
 }
 
 static const char *restart_plural(const char *kind)
@@ -34,21 +43,20 @@ static const char *restart_plural(const char *kind)
 }
 
 /* The workload itself; *ret_object is NULL when it is gone. A ReplicaSet leads to its Deployment. */
-static int restart_find(struct step_context *context, const struct plan_step *step,
+static int restart_find(struct step_context *context, const json_t *workload,
 			struct kube_target *target, json_t **ret_object, struct error *err)
 {
-	const char *kind;
+	const char *kind = json_path_text(workload, "kind");
 	const char *owner;
 
-	*target = (struct kube_target){.group = "apps", .version = "v1"};
-	if (step_text(step, "namespace", &target->space, err) < 0 ||
-	    step_text(step, "name", &target->name, err) < 0 ||
-	    step_text(step, "kind", &kind, err) < 0)
-		return -1;
-	target->plural = restart_plural(kind);
-	if (!target->plural)
-		return error_set(err, ERROR_PARSE, "step %s: a %s cannot be restarted", step->id,
-				 kind);
+	*target = (struct kube_target){.group = "apps",
+				       .version = "v1",
+				       .plural = kind ? restart_plural(kind) : NULL,
+				       .space = json_path_text(workload, "namespace"),
+				       .name = json_path_text(workload, "name")};
+	if (!target->plural || !target->space || !target->name)
+		return error_set(err, ERROR_PARSE,
+				 "a workload of the plan is none that can be restarted");
 	if (step_find(context, target, ret_object, err) < 0)
 		return -1;
 	if (!*ret_object)
@@ -105,33 +113,50 @@ static bool restart_rolled_out(const json_t *object, bool daemon_set)
 	return updated >= wanted && ready >= wanted && total <= updated;
 }
 
-static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			 struct error *err)
+/* One that is gone is restarted enough. */
+static int restart_is_done(struct step_context *context, const json_t *workload, const char *at,
+			   bool *ret_done, struct error *err)
 {
 	auto_json json_t *object = NULL;
 	struct kube_target target;
-	const char *at;
 	const char *stamp;
 
-	if (step_text(step, "at", &at, err) < 0 ||
-	    restart_find(context, step, &target, &object, err) < 0)
+	if (restart_find(context, workload, &target, &object, err) < 0)
 		return -1;
-	if (!object) {
-		*ret_done = true;
+	stamp = object ? restart_stamp(object) : at;
+	*ret_done =
+		!object || (stamp && strcmp(stamp, at) >= 0 &&
+			    restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0));
+	return 0;
+}
+
+static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			 struct error *err)
+{
+	const json_t *workload;
+	const char *at;
+	size_t i;
+
+	if (step_text(step, "at", &at, err) < 0)
+		return -1;
+	*ret_done = true;
+	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
+		if (restart_is_done(context, workload, at, ret_done, err) < 0)
+			return -1;
+		if (*ret_done)
+			continue;
+		context->say(context, "waiting until the Pods of %s are new and ready",
+			     json_path_text(workload, "subject"));
 		return 0;
 	}
-	stamp = restart_stamp(object);
-	*ret_done = stamp && strcmp(stamp, at) >= 0 &&
-		    restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0);
 	return 0;
 }
 
 /* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. */
-static int restart_delete_pods(struct step_context *context, const struct plan_step *step,
-			       const struct kube_target *owner, struct error *err)
+static int restart_delete_pods(struct step_context *context, const struct kube_target *owner,
+			       const char *at, struct error *err)
 {
 	const struct kube_target all = {.version = "v1", .plural = "pods", .space = owner->space};
-	const char *at = step_optional_text(step, "at");
 	auto_json json_t *pods = NULL;
 	const json_t *pod;
 	size_t i;
@@ -159,18 +184,16 @@ static int restart_delete_pods(struct step_context *context, const struct plan_s
 
 #define RESTART_MS (15 * 60 * 1000)
 
-static int restart_apply(struct step_context *context, const struct plan_step *step,
-			 struct error *err)
+static int restart_one(struct step_context *context, const json_t *workload, const char *at,
+		       struct error *err)
 {
 	const struct kube_write_options options = {.repeatable = true};
 	auto_json json_t *object = NULL;
 	auto_json json_t *patch = NULL;
 	struct kube_target target;
-	const char *at;
 	const char *stamp;
 
-	if (step_text(step, "at", &at, err) < 0 ||
-	    restart_find(context, step, &target, &object, err) < 0)
+	if (restart_find(context, workload, &target, &object, err) < 0)
 		return -1;
 	if (!object)
 		return 0;
@@ -182,12 +205,26 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 				      NULL, err) < 0)
 			return -1;
 	}
-	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") &&
-	    restart_delete_pods(context, step, &target, err) < 0)
+	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete"))
+		return restart_delete_pods(context, &target, at, err);
+	return 0;
+}
+
+static int restart_apply(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	const json_t *workload;
+	const char *at;
+	size_t i;
+
+	if (step_text(step, "at", &at, err) < 0)
 		return -1;
-	context->say(context, "waiting until the Pods of %s are new and ready", step->subject);
+	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
+		if (restart_one(context, workload, at, err) < 0)
+			return -1;
+	}
 	return step_wait(context, step, restart_check, 1000, RESTART_MS,
-			 "its Pods are not all replaced and ready; look with 'kubectl get pods'",
+			 "Pods are not all replaced and ready; look with 'kubectl get pods -A'",
 			 err);
 }
 

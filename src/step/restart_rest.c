@@ -27,34 +27,45 @@ static int rest_check(struct step_context *context, const struct plan_step *step
 	return 0;
 }
 
-/* As a step of the kind "restart", made for what was found now. */
-static int rest_restart(struct step_context *context, const struct plan_step *step,
-			const struct plan_workload *workload, const char *at, struct error *err)
+/* What was found, as the parameter of a step of the kind "restart". */
+static json_t *rest_workloads(const struct plan_workloads *list)
 {
-	auto_free char *subject = plan_workload_subject(workload);
-	auto_json json_t *parameters =
-		json_pack("{s:s, s:s, s:s, s:s}", "namespace", workload->namespace_, "kind",
-			  workload->kind, "name", workload->name, "at", at);
-	struct plan_step restart = {
-		.id = step->id,
-		.stage = step->stage,
-		.kind = (char[]){"restart"},
-		.subject = subject,
-		.why = (char[]){""},
-		.parameters = parameters,
-	};
+	json_t *workloads = json_array();
 
+	for (size_t i = 0; i < list->count; i++) {
+		const struct plan_workload *w = &list->items[i];
+		json_t *object = plan_workload_json(w);
+
+		if (object)
+			json_array_append_new(workloads, object);
+		else
+			log_warning("Pod '%s/%s' holds old addresses and nothing restarts it; "
+				    "delete it by "
+				    "hand",
+				    w->namespace_, w->name);
+	}
+	return workloads;
+}
+
+static int rest_restart(struct step_context *context, const struct plan_step *step,
+			const json_t *workloads, struct error *err)
+{
+	auto_free char *now = clock_format(clock_wall_s());
+	auto_json json_t *parameters = json_pack("{s:O, s:s}", "workloads", workloads, "at", now);
+	struct plan_step restart = *step;
+
+	restart.parameters = parameters;
 	return step_restart.apply(context, &restart, err);
 }
 
 static int rest_round(struct step_context *context, const struct plan_step *step, size_t *ret_found,
 		      struct error *err)
 {
-	auto_free char *now = clock_format(clock_wall_s());
 	auto_json json_t *observation = NULL;
 	auto_cluster struct cluster *cluster = NULL;
+	auto_plan_workloads struct plan_workloads list = {0};
+	auto_json json_t *workloads = NULL;
 	struct plan_stale query = {0};
-	size_t found = 0;
 
 	if (step_text(step, "to", &query.to, err) < 0 ||
 	    observe_cluster(context->kube, context->pool, OBSERVE_ALL, &observation, err) < 0 ||
@@ -62,24 +73,10 @@ static int rest_round(struct step_context *context, const struct plan_step *step
 		return -1;
 	query.cluster = cluster;
 	query.former = cluster_former_ranges(cluster, query.to);
-	{
-		auto_plan_workloads struct plan_workloads list = plan_stale_workloads(&query);
-
-		for (size_t i = 0; i < list.count; i++) {
-			if (!plan_workload_can_restart(&list.items[i])) {
-				log_warning(
-					"Pod '%s/%s' holds old addresses and nothing restarts it; "
-					"delete it by hand",
-					list.items[i].namespace_, list.items[i].name);
-				continue;
-			}
-			if (rest_restart(context, step, &list.items[i], now, err) < 0)
-				return -1;
-			found++;
-		}
-	}
-	*ret_found = found;
-	return 0;
+	list = plan_stale_workloads(&query);
+	workloads = rest_workloads(&list);
+	*ret_found = json_array_size(workloads);
+	return *ret_found ? rest_restart(context, step, workloads, err) : 0;
 }
 
 /* A Pod that ends slowly is still seen in the first look behind its restart. */
