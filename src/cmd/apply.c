@@ -66,24 +66,6 @@ static bool apply_known(const struct open_run *open, struct journal_run *ret)
 	       strcmp(ret->id, open->plan.run) == 0;
 }
 
-/* Once a step behind the tourniquet was begun, the cluster differs from what the plan rests on by
- * the run's own doing. */
-static int apply_begun(const struct open_run *open, bool *ret, struct error *err)
-{
-	*ret = false;
-	for (size_t i = 0; i < open->plan.count && !*ret; i++) {
-		const struct plan_step *step = &open->plan.steps[i];
-		enum journal_state state;
-
-		if (step->stage == PLAN_STAGE_TOURNIQUET)
-			continue;
-		if (journal_get(open->journal, open->plan.run, step->id, &state, NULL, err) < 0)
-			return -1;
-		*ret = state != JOURNAL_PENDING;
-	}
-	return 0;
-}
-
 /* The nodes come last: on a broken cluster the seconds until the old address answers count, and the
  * pool connects to a node only when a step needs it. */
 static int apply_run(struct session *session, const struct command_input *input, struct error *err)
@@ -95,13 +77,12 @@ static int apply_run(struct session *session, const struct command_input *input,
 	auto_free char *cluster = NULL;
 	auto_journal_run struct journal_run run = {0};
 	enum plan_stage until;
-	bool begun;
 
 	if (apply_until(settings->until, &until, err) < 0 ||
 	    apply_read(input->words[0], &open.plan, &text, err) < 0 ||
 	    session_open_nodes(session, err) < 0 ||
 	    open_run_check_cluster(session, &open.plan, err) < 0 ||
-	    open_run_journal(session, &open, err) < 0 || apply_begun(&open, &begun, err) < 0)
+	    open_run_journal(session, &open, err) < 0)
 		return -1;
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
@@ -120,7 +101,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 			return -1;
 	}
 	return open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->dry_run,
-				/* check_digest= */ !begun, err);
+				err);
 }
 
 const struct command command_apply = {
