@@ -9,6 +9,9 @@
 /* An object to which a field belongs is parsed for its name; larger ones have none. */
 #define OBJECT_MOST ((size_t)8 * 1024 * 1024)
 
+/* Longer YAML is parsed piece by piece, and only where something was found. */
+#define PIECES_FROM ((size_t)64 * 1024)
+
 void scan_where_release(struct scan_where *w)
 {
 	free(w->field);
@@ -308,21 +311,81 @@ static char *copy(const struct yaml_node *node)
 	return text ? alloc_text(text) : NULL;
 }
 
+/* `items` of a List, or a list that is the whole piece. */
+static bool is_object_list(const struct yaml_node *list)
+{
+	if (list->kind != YAML_SEQUENCE)
+		return false;
+	if (!list->parent)
+		return true;
+	return list->key && !list->parent->parent && slice_is(list->key->value, "items");
+}
+
 /* The root, or the item of a list that the node is in. */
 static const struct yaml_node *object_of(const struct yaml_node *node)
 {
-	const struct yaml_node *object = node;
+	while (node->parent && !(node->kind == YAML_MAPPING && is_object_list(node->parent)))
+		node = node->parent;
+	return node;
+}
 
-	for (; node; node = node->parent) {
-		const struct yaml_node *list = node->parent;
+static bool has_structure(const struct yaml *y)
+{
+	for (size_t i = 0; i < y->count; i++)
+		if (y->roots[i] && y->roots[i]->kind != YAML_SCALAR)
+			return true;
+	return false;
+}
 
-		if (!list || (list->kind == YAML_SEQUENCE && list->key && list->parent &&
-			      !list->parent->parent && node->kind == YAML_MAPPING &&
-			      slice_is(list->key->value, "items")))
-			return node;
-		object = node;
+static bool is_document(struct slice line)
+{
+	return slice_starts(line, "---");
+}
+
+/* An object of a list, as kubectl writes it: never indented. */
+static bool is_item(struct slice line)
+{
+	return slice_starts(line, "- apiVersion:") || slice_starts(line, "- kind:") ||
+	       slice_starts(line, "- metadata:");
+}
+
+static struct slice line_from(struct slice text, size_t start)
+{
+	const char *feed = memchr(text.ptr + start, '\n', text.len - start);
+
+	return (struct slice){text.ptr + start,
+			      feed ? (size_t)(feed - text.ptr) + 1 - start : text.len - start};
+}
+
+/* Finds the piece that holds the byte, walking on from the one before, and parses it. */
+static void open_piece(struct scan_document *d, size_t offset)
+{
+	auto_error struct error err = {0};
+	size_t start = d->piece_end, at = start;
+	bool item = false;
+
+	while (at < d->text.len) {
+		struct slice line = line_from(d->text, at);
+		bool ends_item = item && line.len > 0 && !strchr(" \t\r\n#-", line.ptr[0]);
+
+		if (at > start && (is_document(line) || is_item(line) || ends_item)) {
+			if (at > offset)
+				break;
+			start = at;
+			item = false;
+		}
+		item = item || is_item(line);
+		at += line.len;
 	}
-	return object;
+	d->piece_start = start;
+	d->piece_end = at;
+	yaml_release(&d->yaml);
+	if (at - start > LIMIT_CONFIG_FILE ||
+	    yaml_parse(&d->yaml, "piece", (struct slice){d->text.ptr + start, at - start}, &err) <
+		    0)
+		return;
+	if (!has_structure(&d->yaml))
+		yaml_release(&d->yaml);
 }
 
 /* The path from the object on: "spec.clusterIP", also of an item of a list. */
@@ -364,14 +427,6 @@ static void find_yaml(struct scan_document *d, size_t offset, struct scan_where 
 
 /* ---- both ---- */
 
-static bool has_structure(const struct yaml *y)
-{
-	for (size_t i = 0; i < y->count; i++)
-		if (y->roots[i] && y->roots[i]->kind != YAML_SCALAR)
-			return true;
-	return false;
-}
-
 void scan_document_open(struct scan_document *d, const char *name, struct slice text)
 {
 	auto_error struct error err = {0};
@@ -382,7 +437,12 @@ void scan_document_open(struct scan_document *d, const char *name, struct slice 
 		d->syntax = SCAN_JSON;
 		return;
 	}
-	if (text.len > LIMIT_CONFIG_FILE || yaml_parse(&d->yaml, name, text, &err) < 0)
+	if (text.len > PIECES_FROM) {
+		d->syntax = SCAN_YAML;
+		d->in_pieces = true;
+		return;
+	}
+	if (yaml_parse(&d->yaml, name, text, &err) < 0)
 		return;
 	/* a log or a script may well be one long YAML scalar: it has no fields */
 	if (has_structure(&d->yaml))
@@ -412,12 +472,16 @@ void scan_document_find(struct scan_document *d, size_t offset, struct scan_wher
 	scan_where_release(ret);
 	if (d->syntax == SCAN_JSON)
 		find_json(d, offset, ret);
-	else if (d->syntax == SCAN_YAML)
-		find_yaml(d, offset, ret);
+	else if (d->in_pieces && offset >= d->piece_end)
+		open_piece(d, offset);
+	if (d->syntax == SCAN_YAML && d->yaml.count > 0)
+		find_yaml(d, offset - d->piece_start, ret);
+	ret->start += d->piece_start;
+	ret->end += d->piece_start;
 	if (ret->field && ret->end > ret->start)
 		return;
 	line_of(d->text, offset, ret);
-	if (d->syntax == SCAN_TEXT)
+	if (d->syntax == SCAN_TEXT || (d->in_pieces && d->yaml.count == 0))
 		ret->comment = is_comment_line(
 			(struct slice){d->text.ptr + ret->start, ret->end - ret->start});
 }

@@ -8,8 +8,9 @@
 
 /*
  * Where in a document a byte stands: the field, and the Kubernetes object that the field is of.
- * JSON is walked once from front to back, whatever its size; YAML is parsed up to
- * LIMIT_CONFIG_FILE. Text that is neither has no fields.
+ * JSON is walked once from front to back, whatever its size; of long YAML only the document or the
+ * item of a list is parsed that holds the byte, up to LIMIT_CONFIG_FILE. Text that is neither has no
+ * fields.
  *
  *	struct scan_document d = {0};
  *	struct scan_where w = {0};
@@ -47,6 +48,9 @@ struct scan_document {
 	enum scan_syntax syntax;
 	struct slice text; /* borrowed */
 	struct yaml yaml;
+	size_t piece_start; /* of the text that `yaml` is, and what is known of its end */
+	size_t piece_end;
+	bool in_pieces;
 
 	/* the walk through JSON */
 	size_t at;

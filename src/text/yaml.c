@@ -235,11 +235,6 @@ static void set_properties(struct reader *r, struct yaml_node *node, struct fy_t
 	}
 }
 
-static bool same_key(const struct yaml_node *a, const struct yaml_node *b)
-{
-	return a->kind == YAML_SCALAR && b->kind == YAML_SCALAR && slice_equal(a->value, b->value);
-}
-
 /* Puts a finished or opened node where it belongs. */
 static int attach(struct reader *r, struct yaml_node *node, struct error *err)
 {
@@ -255,9 +250,6 @@ static int attach(struct reader *r, struct yaml_node *node, struct error *err)
 	}
 	if (r->open->kind == YAML_MAPPING && !r->key) {
 		r->key = node;
-		for (const struct yaml_node *n = r->open->first; n; n = n->next)
-			if (same_key(n->key, node))
-				return fail_at(r, node->start, err, "key stands twice");
 		return 0;
 	}
 	if (r->open->kind == YAML_MAPPING) {
@@ -332,7 +324,37 @@ static int open_collection(struct reader *r, struct fy_event *event, struct erro
 	return 0;
 }
 
-static void close_collection(struct reader *r, struct fy_event *event)
+static int compare_keys(const void *a, const void *b)
+{
+	const struct yaml_node *const *left = a, *const *right = b;
+	struct slice x = (*left)->value, y = (*right)->value;
+	int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+
+	if (order != 0)
+		return order;
+	if (x.len != y.len)
+		return x.len < y.len ? -1 : 1;
+	return ((*left)->start > (*right)->start) - ((*left)->start < (*right)->start);
+}
+
+/* Kubernetes takes the last of two equal keys or refuses them, by version: we refuse. */
+static int refuse_twins(struct reader *r, const struct yaml_node *mapping, struct error *err)
+{
+	auto_free const struct yaml_node **keys = alloc_array(mapping->count, sizeof(*keys));
+	size_t count = 0;
+
+	for (const struct yaml_node *n = mapping->first; n; n = n->next)
+		if (n->key->kind == YAML_SCALAR)
+			keys[count++] = n->key;
+	if (count > 1)
+		qsort(keys, count, sizeof(*keys), compare_keys);
+	for (size_t i = 1; i < count; i++)
+		if (slice_equal(keys[i - 1]->value, keys[i]->value))
+			return fail_at(r, keys[i]->start, err, "key stands twice");
+	return 0;
+}
+
+static int close_collection(struct reader *r, struct fy_event *event, struct error *err)
 {
 	struct yaml_node *node = r->open;
 	const struct fy_mark *end = fy_event_end_mark(event);
@@ -349,6 +371,7 @@ static void close_collection(struct reader *r, struct fy_event *event)
 	r->key = r->keys[--r->depth];
 	/* a collection that was a key stays the key until its value comes; one that was a value
 	 * used its key up when it was attached */
+	return node->kind == YAML_MAPPING ? refuse_twins(r, node, err) : 0;
 }
 
 static int take_event(struct reader *r, struct fy_event *event, struct error *err)
@@ -374,8 +397,7 @@ static int take_event(struct reader *r, struct fy_event *event, struct error *er
 		return open_collection(r, event, err);
 	case FYET_SEQUENCE_END:
 	case FYET_MAPPING_END:
-		close_collection(r, event);
-		return 0;
+		return close_collection(r, event, err);
 	default:
 		return 0;
 	}

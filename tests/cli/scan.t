@@ -87,6 +87,29 @@ printf 'x: fd00:10:96::A\n' | kubectl-renumber scan --cidr 10.96.0.0/16,fd00:10:
 is "$status" 2 'dual stack'
 has "$out" 'fd00:10:96::A' 'as it stands there'
 
+# a list as kubectl writes it, longer than what is parsed as a whole
+{
+	printf 'apiVersion: v1\nitems:\n'
+	i=0
+	while [ $i -lt 900 ]; do
+		printf -- '- apiVersion: v1\n  kind: Service\n  metadata: {name: s%d, namespace: n, uid: u%d}\n' $i $i
+		printf '  spec:\n    selector: {a: b}\n    # none\n'
+		[ $i != 600 ] || printf '    clusterIP: 10.96.3.4 # 10.96.3.5\n'
+		i=$((i + 1))
+	done
+	printf 'kind: List\nmetadata: {}\n---\nkind: ConfigMap\nmetadata: {name: c, namespace: d}\n'
+	printf 'data:\n  a: "10.96.9.9"\n---\na: [10.96.9.8\n---\n# 10.96.9.7\nb: c\n'
+} >long.yaml
+ok 'the list is long' test "$(wc -c <long.yaml)" -gt 65536
+run scan --cidr 10.96.0.0/16 -o json long.yaml
+is "$(list)" 'long.yaml:3609:16 moved KR901 10.96.3.4
+long.yaml:3609:28 harmless KR909 10.96.3.5
+long.yaml:5410:7 must-change KR903 10.96.9.9
+long.yaml:5412:5 must-change KR908 10.96.9.8
+long.yaml:5414:3 harmless KR909 10.96.9.7' 'a long list: each object on its own'
+has "$out" '"object": "Service/n/s600"' 'with its name'
+has "$out" '"field": "spec.clusterIP"' 'and the field in it'
+
 run scan --cidr 10.96.0.0/16 in/none.yaml
 is "$status" 1 'a path that is not there is an error'
 has "$err" "cannot open 'in/none.yaml': No such file or directory" 'and named'
