@@ -138,6 +138,32 @@ static void unknown(const struct patient *p, struct finding_list *list)
 		       "ssh, or local on a control plane)");
 }
 
+/* With the file alone nobody knows what clients see. */
+static void not_seen_live(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+	struct finding *f = NULL;
+
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_node *n = &c->nodes[i];
+
+		if (!n->control_plane || n->served.known || !n->host.api_server_certificate.known)
+			continue;
+		if (!f)
+			f = finding_add(list, "KR322", FINDING_WARNING,
+					"served certificates unseen");
+		finding_evidence(f, "%s: %s", n->name,
+				 n->served_problem ? n->served_problem : "not asked");
+	}
+	if (!f)
+		return;
+	finding_message(f, "%zu API servers did not show the certificate that they serve",
+			f->evidence_count);
+	finding_remedy(f,
+		       "see whether the API server runs on these nodes, then run 'kubectl renumber "
+		       "doctor' again");
+}
+
 /* How the audit's problems (pki/audit.h) are told here; what is not listed is told elsewhere. */
 struct row {
 	const char *problem;
@@ -235,6 +261,7 @@ void doctor_certificates(const struct patient *p, struct finding_list *list)
 	names(p, list);
 	not_served(p, list);
 	unknown(p, list);
+	not_seen_live(p, list);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		audit_row(p, list, &rows[i]);
 }

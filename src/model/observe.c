@@ -20,9 +20,11 @@ int observe_cluster(struct kube_client *kube, struct node_pool *pool, unsigned i
 		return -1;
 	observe_logs(kube, document);
 	if (what & OBSERVE_HOSTS) {
-		if (pool && node_pool_reaches_nodes(pool))
-			observe_hosts(pool, document);
-		observe_served(document);
+		struct node_pool *nodes = pool && node_pool_reaches_nodes(pool) ? pool : NULL;
+
+		if (nodes)
+			observe_hosts(nodes, document);
+		observe_served(nodes, document);
 	}
 	*ret_observation = steal(document);
 	return 0;

@@ -15,8 +15,9 @@ void observe_logs(struct kube_client *kube, json_t *document);
 /* Reads what observe_objects brought. */
 void observe_hosts(struct node_pool *pool, json_t *document);
 
-/* What each control plane's API server shows in its handshake. */
-void observe_served(json_t *document);
+/* What each control plane's API server shows in its handshake, asked from here, else from the node
+ * itself (pool NULL: not). */
+void observe_served(struct node_pool *pool, json_t *document);
 
 /* A copy with only these fields (paths as in text/json.h), absent ones left out. New reference. */
 json_t *observe_trim(const json_t *object, const char *const paths[], size_t count);
