@@ -12,8 +12,9 @@
 
 /*
  * tests/data/doctor/CASE/plan: what `plan --repair` makes of that state, in order: "STAGE KIND
- * SUBJECT" of each step, or one line "refused MESSAGE". A case without the file has no such
- * expectation; that the same input gives the same plan is checked of all.
+ * SUBJECT" of each step (and what a restart restarts), or one line "refused MESSAGE". A case
+ * without the file has no such expectation; that the same input gives the same plan is checked of
+ * all.
  */
 static struct plan_request usual_request(const struct cluster *cluster)
 {
@@ -37,9 +38,17 @@ static char *plan_text(const struct plan *plan)
 
 static void outline(const struct plan *plan, struct buffer *out)
 {
-	for (size_t i = 0; i < plan->count; i++)
-		buffer_format(out, "%s %s %s\n", plan_stage_name(plan->steps[i].stage),
-			      plan->steps[i].kind, plan->steps[i].subject);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		const json_t *workload;
+		size_t k;
+
+		buffer_format(out, "%s %s %s", plan_stage_name(step->stage), step->kind,
+			      step->subject);
+		json_array_foreach(json_path(step->parameters, "workloads"), k, workload)
+			buffer_format(out, " %s", json_path_text(workload, "subject"));
+		buffer_char(out, '\n');
+	}
 }
 
 /* The steps are numbered without a gap, and no stage comes after one that it precedes. */
