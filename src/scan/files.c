@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/limits.h"
+#include "scan/packed.h"
 
 enum { READ_BYTES = 256 * 1024 };
 
@@ -38,12 +39,25 @@ static int read_all(int fd, const char *path, struct buffer *ret, struct error *
 	return buffer_check(ret, path, err);
 }
 
+static int scan_packed_file(struct walk *w, const char *path, struct error *err)
+{
+	auto_buffer struct buffer plain = {.max = LIMIT_HTTP_BODY};
+
+	if (!scan_unpack(buffer_as_slice(&w->text), &plain))
+		return error_set(err, ERROR_PARSE, "'%s' is damaged, or too large when unpacked",
+				 path);
+	scan_text(w->result, w->matcher, NULL, path, buffer_as_slice(&plain));
+	return 0;
+}
+
 static int scan_open_file(struct walk *w, int fd, const char *path, struct error *err)
 {
 	buffer_clear(&w->text);
 	w->text.overflowed = false;
 	if (read_all(fd, path, &w->text, err) < 0)
 		return -1;
+	if (scan_is_gzip(buffer_as_slice(&w->text)))
+		return scan_packed_file(w, path, err);
 	scan_text(w->result, w->matcher, NULL, path, buffer_as_slice(&w->text));
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 /*
  * Looks through a file, a folder with all below it, or stdin ("-"). Folders are read in the order
- * of their names; symbolic links below a folder are not followed, and what is no regular file is
+ * of their names; gzip is unpacked; symbolic links below a folder are not followed, and what is no regular file is
  * passed over. A path that is given and cannot be read is an error; one found below a folder
  * becomes a gap of the result.
  */

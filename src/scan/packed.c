@@ -12,14 +12,13 @@
 /* RFC 1952: the first bytes of gzip, and the method that is the only one. */
 static const char gzip_magic[] = {'\x1f', '\x8b', '\x08'};
 
-static bool is_gzip(struct slice bytes)
+bool scan_is_gzip(struct slice bytes)
 {
 	return bytes.len > sizeof(gzip_magic) &&
 	       memcmp(bytes.ptr, gzip_magic, sizeof(gzip_magic)) == 0;
 }
 
-/* Appends what is packed; false when it is damaged or too large. */
-static bool unpack(struct slice bytes, struct buffer *ret)
+bool scan_unpack(struct slice bytes, struct buffer *ret)
 {
 	z_stream z = {.next_in = (Bytef *)(uintptr_t)bytes.ptr, .avail_in = (uInt)bytes.len};
 	auto_free char *piece = alloc_bytes(65536);
@@ -92,8 +91,8 @@ static void scan_value(struct scan_result *result, const struct scan_matcher *ma
 	if (helm && pki_base64_decode(bytes, &second))
 		bytes = (struct slice){second.ptr, second.len};
 	subject = name_of(secret);
-	if (is_gzip(bytes)) {
-		if (!unpack(bytes, &plain)) {
+	if (scan_is_gzip(bytes)) {
+		if (!scan_unpack(bytes, &plain)) {
 			scan_gap_add(result, subject, "data.%s cannot be unpacked", key);
 			return;
 		}

@@ -6,6 +6,12 @@
 
 #include "scan/result.h"
 
+/* True when the bytes begin as gzip does. */
+bool scan_is_gzip(struct slice bytes);
+
+/* Appends what is packed; false when it is damaged, or larger than the buffer's ceiling. */
+must_check bool scan_unpack(struct slice bytes, struct buffer *ret);
+
 /*
  * What does not stand in an object as it is: values of Secrets (base64) and the releases that Helm
  * keeps in them (base64 of gzip). Nothing of their content gets into the result but the address.

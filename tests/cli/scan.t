@@ -110,6 +110,17 @@ long.yaml:5414:3 harmless KR909 10.96.9.7' 'a long list: each object on its own'
 has "$out" '"object": "Service/n/s600"' 'with its name'
 has "$out" '"field": "spec.clusterIP"' 'and the field in it'
 
+gzip -c in/web.yaml >web.yaml.gz
+run scan --cidr 10.96.0.0/16 web.yaml.gz
+has "$out" 'web.yaml.gz:6:14' 'gzip is unpacked'
+mkdir cut
+head -c 60 web.yaml.gz >cut/web.yaml.gz
+run scan --cidr 10.96.0.0/16 cut
+is "$status" 2 'a damaged file below a folder counts as a finding'
+has "$out" 'cut/web.yaml.gz could not be looked at' 'and is named'
+run scan --cidr 10.96.0.0/16 cut/web.yaml.gz
+is "$status" 1 'as an argument it is an error'
+
 run scan --cidr 10.96.0.0/16 in/none.yaml
 is "$status" 1 'a path that is not there is an error'
 has "$err" "cannot open 'in/none.yaml': No such file or directory" 'and named'
