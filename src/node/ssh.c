@@ -180,7 +180,7 @@ void ssh_arguments(const struct ssh_target *target, size_t size, const char *mac
 		   struct ssh_words *ret)
 {
 	static const char *const options[] = {
-		"BatchMode=yes",   "ServerAliveInterval=10", "ServerAliveCountMax=3",
+		"BatchMode=yes",   "ServerAliveInterval=15", "ServerAliveCountMax=4",
 		"ForwardAgent=no", "ForwardX11=no",	     "ClearAllForwardings=yes",
 		"EscapeChar=none", "StdinNull=no",
 	};

@@ -206,8 +206,8 @@ static void test_bad_requests(void)
 		"{\"address\":\"127.0.0.1\",\"port\":70000,\"kind\":\"tcp\"}",
 		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"gopher\"}",
 		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"timeoutMs\":99999999}",
-		"{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"serverName\":"
-		"\"a\\r\\nb\"}",
+		("{\"address\":\"127.0.0.1\",\"port\":1,\"kind\":\"tcp\",\"serverName\":"
+		 "\"a\\r\\nb\"}"),
 	};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
