@@ -177,6 +177,37 @@ answer /api/v1/nodes 200 '{"kind":"NodeList","metadata":{},"items":[{]}'
 bad 'a malformed list' 1 'cannot list the nodes: ' doctor
 answer /api/v1/nodes 200 '{"kind":"NodeList","metadata":{},"items":[]}'
 
+# ---- a target that does not fit the cluster ----
+
+observation=$KR_SRCDIR/tests/data/doctor/healthy-1.36/observation.json
+perl -MJSON::PP -e '
+	local $/;
+	my $seen = decode_json(<STDIN>);
+	my %answers = ("version" => $seen->{version});
+	$answers{"api,v1,$_"} = { kind => "List", metadata => {}, items => $seen->{$_} } for qw(nodes services pods);
+	for my $place (keys %{ $seen->{configMaps} }) {
+		my ($space, $name) = split m{/}, $place;
+		$answers{"api,v1,namespaces,$space,configmaps,$name"} = $seen->{configMaps}{$place};
+	}
+	for my $name (keys %answers) {
+		open my $out, ">", "$ARGV[0]/$name" or die;
+		print $out "200\n", JSON::PP->new->utf8->canonical->encode($answers{$name});
+		close $out;
+	}' "$api" <"$observation"
+
+target() { # NAME STATUS TEXT [OPTION…]
+	name=$1 want=$2 text=$3
+	shift 3
+	bad "$name" "$want" "$text" plan --repair --nodes-via none --out made.plan "$@"
+}
+target 'IPv6 on an IPv4 cluster' 3 "range 'fd00:10::/112' is of another address family" --to fd00:10::/112
+target 'a range too large for this cluster' 3 "range '10.0.0.0/8' is too large" --to 10.0.0.0/8
+target 'the range of the Pods' 3 "range '10.244.0.0/16' overlaps with the Pod range '10.244.0.0/24' of cp1" --to 10.244.0.0/16
+target 'the range of the nodes' 3 "range '10.1.0.0/16' contains the address 10.1.15.121 of node 'cp1'" --to 10.1.0.0/16
+target 'nodes that are not reached' 3 'use --nodes-via ssh or local' --to 10.17.0.0/16
+rm -f "$api/version" "$api/api,v1,services"
+answer /api/v1/nodes 200 '{"kind":"NodeList","metadata":{},"items":[]}'
+
 # ---- nodes ----
 
 bad 'a way to nodes that is not served' 1 'daemonset' doctor --nodes-via daemonset
@@ -229,7 +260,6 @@ for command in status resume finalize "apply --yes good.plan"; do
 	bad "a damaged journal: $command" 1 "journal.db': file is not a database" $command --state-dir "$tmp/state"
 done
 same "$tmp/state/uid-1/journal.db" "$tmp/journal" 'a damaged journal is left as it is'
-observation=$KR_SRCDIR/tests/data/doctor/healthy-1.36/observation.json
 bad 'a record that cannot be written' 1 '/nonexistent/file' doctor --observation "$observation" --record /nonexistent/file
 
 full() { # NAME ARG…
