@@ -557,6 +557,38 @@ static void test_hostile_agent(void)
 			    ERROR_NETWORK, "connection was lost while 'info'");
 }
 
+/* The first agent takes a request and dies of it; the next ones are whole. */
+static void check_repeated(const char *op, bool repeated)
+{
+	auto_free char *script = in_folder("dying-agent");
+	auto_free char *starts = in_folder("dying-starts");
+	auto_free char *text = alloc_format("#!/bin/sh\necho x >>%s\n"
+					    "if [ $(wc -l <%s) = 1 ]; then\n" HELLO
+					    "read a\nexit 0\nfi\nexec %s --root %s/node\n",
+					    starts, starts, agent_path, folder);
+	struct node_options options = {.via = NODE_VIA_LOCAL, .agent = script, .connect_ms = 60000};
+	auto_json json_t *request = json_pack("{s:s}", "op", op);
+	auto_buffer struct buffer lines = {0};
+	auto_error struct error err = {0};
+	struct node_pool *pool;
+	json_t *reply = NULL;
+
+	write_file("dying-agent", 0755, text);
+	unlink(starts);
+	pool = node_pool_new(&options, &err);
+	node_pool_add(pool, "here", "127.0.0.1");
+	TEST("'%s' is %s after a lost connection", op, repeated ? "repeated" : "not repeated");
+	if (repeated)
+		CHECK_OK(node_call(pool, "here", request, &reply, &err), &err);
+	else
+		CHECK_ERROR(node_call(pool, "here", request, &reply, &err), &err, ERROR_NETWORK,
+			    "the connection was lost while");
+	json_decref(reply);
+	CHECK_OK(file_read(starts, 100, &lines, &err), &err);
+	CHECK_STR(buffer_cstr(&lines), repeated ? "x\nx\n" : "x\n");
+	node_pool_free(pool);
+}
+
 static void test_options(void)
 {
 	static const struct {
@@ -619,6 +651,9 @@ int main(void)
 	test_options();
 	test_local();
 	test_hostile_agent();
+	check_repeated("info", true);
+	check_repeated("list-backups", true);
+	check_repeated("restart-kubelet", false);
 	if (access("/usr/sbin/sshd", X_OK) == 0) {
 		set_up();
 		test_ssh();
