@@ -124,10 +124,10 @@ tool_pids() {
 snapshot() {
 	local node types
 
-	types=$(kc api-resources --verbs=list -o name 2>/dev/null | grep -v -e '^events' -e '^leases' -e '^nodes$' | paste -sd,)
+	types=$(kc api-resources --verbs=list -o name 2>/dev/null | grep -v -e '^events' -e '^leases' -e '^nodes$' -e '^componentstatuses' | paste -sd,)
 	kc get "$types" -A -o json 2>/dev/null | jq -cS '.items[] | del(.status, .metadata.managedFields)
 		| if .kind | IN("Service", "ConfigMap", "ServiceCIDR", "IPAddress", "EndpointSlice", "ValidatingAdmissionPolicy")
-		  then . else del(.metadata.resourceVersion) end'
+		  then . else del(.metadata.resourceVersion) end' | sort
 	for node in $NODES; do
 		node_exec "$node" sh -c 'cd / && find etc/kubernetes var/lib/kubelet/config.yaml -type f \
 			-exec stat -c "%n %i %y %a" {} + -exec sha256sum {} + | sort' | sed "s/^/$node /"
