@@ -443,28 +443,39 @@ int certs_csr(struct session *session, const struct certs_settings *settings,
 	return 0;
 }
 
-/* The certificates that are there for a node; profiles without one are left out of `issue`. */
-static int read_signed(const struct issue *issue, const struct cluster_node *node, json_t *list,
-		       const struct pki_profile **found, size_t *found_count, struct error *err)
+/* Adds the certificate in a file to the list. */
+static int read_one(const char *path, const struct pki_profile *profile, json_t *list,
+		    struct error *err)
 {
+	auto_buffer struct buffer text = {0};
+	json_t *pem;
+
+	if (file_read(path, LIMIT_CONFIG_FILE, &text, err) < 0)
+		return -1;
+	pem = json_stringn(buffer_cstr(&text), text.len);
+	if (!pem || strlen(buffer_cstr(&text)) != text.len) {
+		json_decref(pem);
+		return error_set(err, ERROR_PARSE, "%s:1:1: not a PEM text", path);
+	}
+	json_array_append_new(list, json_pack("{s:s,s:o}", "name", profile->name, "pem", pem));
+	return 0;
+}
+
+/* The certificates that are there for a node; `issue` has their profiles afterwards. */
+static int read_signed(struct issue *issue, const struct cluster_node *node, json_t *list,
+		       struct error *err)
+{
+	issue->count = 0;
 	for (size_t i = 0; i < pki_profile_count; i++) {
+		const struct pki_profile *profile = &pki_profiles[i];
 		auto_free char *path =
-			exchange_path(issue->settings->import, node->name, &pki_profiles[i], "crt");
-		auto_buffer struct buffer text = {0};
-		json_t *pem;
+			exchange_path(issue->settings->import, node->name, profile, "crt");
 
 		if (!file_exists(path))
 			continue;
-		if (file_read(path, LIMIT_CONFIG_FILE, &text, err) < 0)
+		if (read_one(path, profile, list, err) < 0)
 			return -1;
-		pem = json_stringn(buffer_cstr(&text), text.len);
-		if (!pem || strlen(buffer_cstr(&text)) != text.len) {
-			json_decref(pem);
-			return error_set(err, ERROR_PARSE, "%s:1:1: not a PEM text", path);
-		}
-		json_array_append_new(
-			list, json_pack("{s:s,s:o}", "name", pki_profiles[i].name, "pem", pem));
-		found[(*found_count)++] = &pki_profiles[i];
+		issue->profiles[issue->count++] = profile;
 	}
 	return 0;
 }
@@ -475,9 +486,7 @@ static int import_node(struct issue *issue, const struct cluster_node *node,
 	json_t *list = json_array();
 	auto_json json_t *request = NULL;
 
-	issue->count = 0;
-	if (read_signed(issue, node, list, issue->profiles, &issue->count, err) < 0 ||
-	    !issue->count) {
+	if (read_signed(issue, node, list, err) < 0 || !issue->count) {
 		json_decref(list);
 		return err->kind == ERROR_NONE ? 0 : -1;
 	}
