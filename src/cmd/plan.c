@@ -98,17 +98,27 @@ static void plan_print_from(const struct plan *plan)
 		printf("%s%s", i ? ", " : "", json_string_value(range));
 }
 
+static void plan_print_notes(const struct plan *plan)
+{
+	const json_t *note;
+	size_t i;
+
+	json_array_foreach(plan->notes, i, note)
+		printf("\nnote: %s\n", json_string_value(note));
+}
+
 static void plan_print(const struct session *session, const struct plan *plan, const char *out)
 {
 	auto_free char *cluster = session_cluster_line(session);
-	const json_t *note;
-	size_t i;
 
 	printf("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
 	plan_print_from(plan);
 	printf("%s%s\n", json_array_size(plan->from) ? " -> " : "", plan->to);
 	if (plan->count == 0) {
-		printf("\nNothing to do: the cluster is whole on %s.\n", plan->to);
+		printf("\nNothing to do: no step is missing on %s. What else may be wrong is said "
+		       "by:\n  %s doctor\n",
+		       plan->to, session->program);
+		plan_print_notes(plan);
 		return;
 	}
 	printf("run:     %s\n\n", plan->run);
@@ -119,8 +129,7 @@ static void plan_print(const struct session *session, const struct plan *plan, c
 		       plan_stage_summary((enum plan_stage)stage));
 		plan_print_steps(plan, (enum plan_stage)stage, session->output == SESSION_WIDE);
 	}
-	json_array_foreach(plan->notes, i, note)
-		printf("\nnote: %s\n", json_string_value(note));
+	plan_print_notes(plan);
 	if (out)
 		printf("\nNothing was changed. Carry it out with:\n  %s apply %s\n",
 		       session->program, out);

@@ -124,7 +124,10 @@ void planner_configuration(struct planner *p)
 	for (size_t i = 0; i < p->old_first.count; i++)
 		if (!cluster_texts_contain(&c->kubeadm_cert_sans, p->old_first.items[i]))
 			json_array_append_new(add, json_string(p->old_first.items[i]));
-	if (cluster_range_equal(c->kubeadm_range, p->to) && json_array_size(add) == 0)
+	/* extraArgs may say the right range over a wrong serviceSubnet */
+	if (cluster_range_equal(c->kubeadm_range, p->to) &&
+	    (!c->kubeadm_service_subnet || cluster_range_equal(c->kubeadm_service_subnet, p->to)) &&
+	    json_array_size(add) == 0)
 		return;
 	parameters = json_pack("{s:s, s:s, s:s, s:O}", "namespace", "kube-system", "name",
 			       "kubeadm-config", "range", p->to, "add", add);

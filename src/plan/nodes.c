@@ -21,7 +21,11 @@ static json_t *nodes_dns(const struct planner *p, const struct cluster_texts *cu
 
 		for (size_t k = 0; k < p->former.count; k++)
 			old = old || cluster_range_contains(p->former.items[k], address);
-		if (old && !planner_is_new(p, address)) {
+		/* an address of the range itself where no Service is */
+		if (planner_is_new(p, address))
+			old = strcmp(address, p->dns) != 0 &&
+			      !cluster_find_holder(p->cluster, address);
+		if (old) {
 			changed = true;
 			address = p->dns;
 		}
@@ -80,12 +84,30 @@ static void nodes_kubelets(struct planner *p)
 	}
 }
 
+/* An API server's certificate is known that does not name the host. */
+static bool nodes_is_unnamed(const struct cluster *c, const char *host)
+{
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_node *node = &c->nodes[i];
+		const struct cluster_certificate *seen =
+			node->served.known ? &node->served : &node->host.api_server_certificate;
+
+		if (node->control_plane && seen->known &&
+		    !cluster_texts_contain(&seen->addresses, host) &&
+		    !cluster_texts_contain(&seen->dns_names, host))
+			return true;
+	}
+	return false;
+}
+
 static bool nodes_endpoint_is_wrong(const struct planner *p)
 {
 	const char *host = p->cluster->services_endpoint_host;
 
-	if (!p->cluster->services_endpoint.present || !host)
+	if (!p->cluster->services_endpoint.present || !host || strcmp(host, p->first) == 0)
 		return false;
+	if (nodes_is_unnamed(p->cluster, host))
+		return true;
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
 
@@ -109,8 +131,8 @@ static void nodes_services_endpoint(struct planner *p)
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_NODES, "services-endpoint", subject,
 			       json_pack("{s:s, s:s, s:s, s:s}", "namespace", map->namespace_,
 					 "name", map->name, "host", p->first, "port", "443")),
-		      "'%s' is one control plane or an old address: the network plugin would go "
-		      "down with it",
+		      "'%s' is one control plane, an old address, or one that certificates do not "
+		      "name",
 		      p->cluster->services_endpoint_host);
 }
 

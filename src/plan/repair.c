@@ -27,6 +27,23 @@ const char *planner_cidr_api(const struct planner *p)
 	return slash ? slash + 1 : NULL;
 }
 
+/* Where cluster DNS will be: a kube-dns that stands in the range stays where it is. */
+static char *planner_dns_address(struct planner *p)
+{
+	const struct cluster_service *dns =
+		cluster_find_service(p->cluster, "kube-system", "kube-dns");
+	struct net_text tenth = net_address_text(net_cidr_nth(p->to_cidr, 10));
+
+	if (!dns || !dns->cluster_ips.count || !planner_is_new(p, dns->cluster_ips.items[0]))
+		return alloc_text(tenth.text);
+	if (strcmp(dns->cluster_ips.items[0], tenth.text) != 0)
+		plan_note(p->plan,
+			  "kube-dns has %s, kubeadm computes %s from the range: no step moves it "
+			  "within its range, and the next kubeadm upgrade stops at it",
+			  dns->cluster_ips.items[0], tenth.text);
+	return alloc_text(dns->cluster_ips.items[0]);
+}
+
 static int planner_target(struct planner *p, struct error *err)
 {
 	const char *range = p->request->to;
@@ -49,7 +66,7 @@ static int planner_target(struct planner *p, struct error *err)
 	p->plan->to = alloc_text(net_cidr_text(p->to_cidr).text);
 	p->to = p->plan->to;
 	p->first = alloc_text(net_address_text(net_cidr_nth(p->to_cidr, 1)).text);
-	p->dns = alloc_text(net_address_text(net_cidr_nth(p->to_cidr, 10)).text);
+	p->dns = planner_dns_address(p);
 	p->former = cluster_former_ranges(p->cluster, p->to);
 	return 0;
 }
@@ -89,7 +106,8 @@ static void planner_header(struct planner *p)
 	plan->regime = alloc_text(cluster_regime_name(p->cluster->regime));
 	plan->from = json_array();
 	plan->map = json_array();
-	plan->notes = json_array();
+	if (!plan->notes)
+		plan->notes = json_array();
 	plan->digest = plan_digest(p->cluster);
 	for (size_t i = 0; i < p->former.count; i++)
 		json_array_append_new(plan->from, json_string(p->former.items[i]));

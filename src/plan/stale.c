@@ -16,6 +16,12 @@ static bool workload_address_is_old(const struct plan_stale *q, const char *addr
 	return false;
 }
 
+/* In the new range, but no Service is there. */
+static bool workload_address_is_dead(const struct plan_stale *q, const char *address)
+{
+	return cluster_range_contains(q->to, address) && !cluster_find_holder(q->cluster, address);
+}
+
 static bool workload_container_is_stale(const struct plan_stale *q,
 					const struct cluster_container *container)
 {
@@ -25,9 +31,22 @@ static bool workload_container_is_stale(const struct plan_stale *q,
 		if (workload_address_is_old(q, container->service_hosts.items[i]))
 			return true;
 	for (size_t i = 0; i < container->nameservers.count; i++)
-		if (workload_address_is_old(q, container->nameservers.items[i]))
+		if (workload_address_is_old(q, container->nameservers.items[i]) ||
+		    workload_address_is_dead(q, container->nameservers.items[i]))
 			return true;
 	return false;
+}
+
+/* Started while default/kubernetes did not exist. Only asked of what is older than that Service:
+ * some programs overwrite their environment. */
+static bool workload_container_lacks_host(const struct plan_stale *q, const struct cluster_pod *pod,
+					  const struct cluster_container *container)
+{
+	const struct cluster_service *kubernetes =
+		cluster_find_service(q->cluster, "default", "kubernetes");
+
+	return !container->kubernetes_host && !pod->static_pod &&
+	       !(kubernetes && container->started_s >= kubernetes->created_s);
 }
 
 /* The network plugin's kubeconfig on the node, which it writes when it starts, names an old
@@ -88,7 +107,8 @@ static bool workload_pod_is_stale(const struct plan_stale *q, const struct clust
 		const struct cluster_container *container = &node->host.containers[i];
 
 		if (container->pod_uid && strcmp(container->pod_uid, pod->uid) == 0 &&
-		    workload_container_is_stale(q, container))
+		    (workload_container_is_stale(q, container) ||
+		     workload_container_lacks_host(q, pod, container)))
 			return true;
 	}
 	return false;
