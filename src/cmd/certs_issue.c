@@ -471,11 +471,11 @@ static int read_signed(struct issue *issue, const struct cluster_node *node, jso
 		auto_free char *path =
 			exchange_path(issue->settings->import, node->name, profile, "crt");
 
-		if (!file_exists(path))
-			continue;
-		if (read_one(path, profile, list, err) < 0)
-			return -1;
-		issue->profiles[issue->count++] = profile;
+		if (file_exists(path)) {
+			if (read_one(path, profile, list, err) < 0)
+				return -1;
+			issue->profiles[issue->count++] = profile;
+		}
 	}
 	return 0;
 }
