@@ -464,12 +464,16 @@ static bool is_stuck(const struct cluster *c, const char *object)
 	       (pod->deleting || (!pod->ready && pod->phase && strcmp(pod->phase, "Pending") == 0));
 }
 
-/* Each try has an event of its own, with another sandbox in its text. */
+/* Each try has an event of its own, with another sandbox in its text: the newest one counts. */
 static bool is_repeated(const struct cluster *c, size_t at)
 {
-	for (size_t i = 0; i < at; i++) {
-		if (strcmp(c->events[i].object, c->events[at].object) == 0 &&
-		    strcmp(c->events[i].reason, c->events[at].reason) == 0)
+	const struct cluster_event *own = &c->events[at];
+
+	for (size_t i = 0; i < c->event_count; i++) {
+		const struct cluster_event *e = &c->events[i];
+
+		if (strcmp(e->object, own->object) == 0 && strcmp(e->reason, own->reason) == 0 &&
+		    (e->last_s > own->last_s || (e->last_s == own->last_s && i > at)))
 			return true;
 	}
 	return false;
