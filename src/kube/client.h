@@ -26,7 +26,7 @@
  * Errors of every call: ERROR_NETWORK no answer, or one cut short (the message has server and
  * cause); ERROR_NOT_FOUND 404; ERROR_CONFLICT 409 and 412, that is a precondition that did not
  * hold or a name that is taken; ERROR_NETWORK also for 429, 502, 503 and 504 to the end of our
- * patience; ERROR_API all other refusals, with the server's own words;
+ * patience, and for a 500 in which etcd speaks; ERROR_API all other refusals, with the server's own words;
  * ERROR_PARSE an answer that is no JSON; ERROR_INTERRUPTED the user asked to stop while we waited.
  *
  * Repeated with back-off: 429 and whatever carries Retry-After, always; 502, 503, 504 and a lost

@@ -39,9 +39,18 @@ void kube_reply_decode(struct kube_reply *reply)
 	reply->details = json_incref(json_path(status, "details"));
 }
 
-static enum error_kind kube_reply_kind(int status)
+/* etcd between two leaders, or slow: the API server passes its words on as its own failure, and a
+ * moment later all is well ("etcdserver: leader changed", "etcdserver: request timed out"). */
+static bool kube_reply_is_passing(const struct kube_reply *reply)
 {
-	switch (status) {
+	return reply->status == 500 && reply->message && strstr(reply->message, "etcdserver: ");
+}
+
+static enum error_kind kube_reply_kind(const struct kube_reply *reply)
+{
+	if (kube_reply_is_passing(reply))
+		return ERROR_NETWORK;
+	switch (reply->status) {
 	case 404:
 		return ERROR_NOT_FOUND;
 	case 409:
@@ -78,7 +87,7 @@ int kube_reply_error(const struct kube_reply *reply, const char *request, const 
 {
 	auto_free char *said =
 		reply->message ? alloc_text(reply->message) : kube_reply_excerpt(reply);
-	enum error_kind kind = kube_reply_kind(reply->status);
+	enum error_kind kind = kube_reply_kind(reply);
 
 	if (reply->status == 403)
 		return error_set(err, kind, "not allowed: %s", *said ? said : request);

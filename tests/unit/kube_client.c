@@ -98,6 +98,8 @@ static void test_refusals(void)
 		 "answers 422 Invalid to"},
 		{400, "<html>\n<body>no Kubernetes", ERROR_API, "<html> <body>no Kubernetes"},
 		{500, STATUS(500, "InternalError", "webhook"), ERROR_API, "500 InternalError"},
+		{500, STATUS(500, "", "etcdserver: leader changed"), ERROR_NETWORK,
+		 "leader changed"},
 		{301, "", ERROR_API, "HTTP status 301"},
 		{410, STATUS(410, "Expired", "too old"), ERROR_API, "410 Expired"},
 		{409, "{\"kind\":\"Status\"", ERROR_CONFLICT, "{\"kind\":\"Status\""},
