@@ -6,6 +6,9 @@
 
 #include "base/alloc.h"
 
+/* Longer ago, a crash tells nothing of a Pod that is not ready now. */
+#define STALE_CRASH_S 1200
+
 static bool workload_address_is_old(const struct plan_stale *q, const char *address)
 {
 	if (!address || cluster_range_contains(q->to, address))
@@ -92,8 +95,9 @@ static bool workload_pod_is_stale(const struct plan_stale *q, const struct clust
 
 	if (pod->waiting_reason && strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0)
 		return true;
-	/* restarted by kubelet and not ready now: between two crashes */
-	if (!pod->ready && pod->restarts > 0)
+	/* restarted by kubelet a while ago and not ready now: between two crashes */
+	if (!pod->ready && pod->restarts > 0 &&
+	    (!pod->last_ended_s || pod->last_ended_s + STALE_CRASH_S >= q->cluster->observed_s))
 		return true;
 	if (node && workload_is_network_plugin(pod) && workload_cni_is_old(q, node))
 		return true;
