@@ -461,22 +461,27 @@ static int read_one(const char *path, const struct pki_profile *profile, json_t 
 	return 0;
 }
 
+static int take_signed(struct issue *issue, const struct cluster_node *node,
+		       const struct pki_profile *profile, json_t *list, struct error *err)
+{
+	auto_free char *path = exchange_path(issue->settings->import, node->name, profile, "crt");
+
+	if (!file_exists(path))
+		return 0;
+	if (read_one(path, profile, list, err) < 0)
+		return -1;
+	issue->profiles[issue->count++] = profile;
+	return 0;
+}
+
 /* The certificates that are there for a node; `issue` has their profiles afterwards. */
 static int read_signed(struct issue *issue, const struct cluster_node *node, json_t *list,
 		       struct error *err)
 {
 	issue->count = 0;
-	for (size_t i = 0; i < pki_profile_count; i++) {
-		const struct pki_profile *profile = &pki_profiles[i];
-		auto_free char *path =
-			exchange_path(issue->settings->import, node->name, profile, "crt");
-
-		if (file_exists(path)) {
-			if (read_one(path, profile, list, err) < 0)
-				return -1;
-			issue->profiles[issue->count++] = profile;
-		}
-	}
+	for (size_t i = 0; i < pki_profile_count; i++)
+		if (take_signed(issue, node, &pki_profiles[i], list, err) < 0)
+			return -1;
 	return 0;
 }
 
