@@ -10,11 +10,12 @@ tool() {
 		--ssh-command "ssh -F $SSH_CONFIG" --state-dir "$DIR/state" </dev/null
 }
 
-# tool_exits STATUS COMMAND...: output in $RESULT/COMMAND.out and .err
+# tool_exits STATUS COMMAND...: output in $RESULT/COMMAND.out and .err, earlier ones kept
 tool_exits() {
 	local want=$1 status=0
 	shift
 
+	[ ! -e "$RESULT/$1.err" ] || mv "$RESULT/$1.err" "$RESULT/$1.err.$SECONDS"
 	say "tool: $*"
 	tool "$@" >"$RESULT/$1.out" 2>"$RESULT/$1.err" || status=$?
 	tail -n 20 "$RESULT/$1.err" >&2
@@ -162,6 +163,7 @@ heal() {
 	check 'the old address answers within 2 s' old_address_in_time
 	check 'finalize' tool_exits 0 finalize --yes
 	check 'verify' tool_exits 0 verify
+	kc get pods -A -o json >"$RESULT/pods.json" || :
 	probes_stop
 	fact probes "$(probes_results)"
 	checks_healed
