@@ -9,8 +9,7 @@ static void help_program(const char *program, struct buffer *out)
 
 	buffer_format(
 		out,
-		"Move a running cluster to a new Service CIDR without dropping a request, and\n"
-		"repair a cluster where that was tried the hard way.\n\n"
+		"Recognise and repair a half-done change of a cluster's Service CIDR.\n\n"
 		"Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
 		program);
 	for (size_t i = 0; (command = command_at(i)); i++)
