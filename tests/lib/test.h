@@ -34,6 +34,10 @@
 #define CHECK_ERROR(expr, err, kind, text) \
 	test_check_error((expr), (err), (kind), (text), __FILE__, __LINE__, #expr)
 
+/* Ends the test that was begun as skipped when this process runs in valgrind, where a child cannot
+ * tell its parent why exec failed; true then. */
+bool test_skipped_in_valgrind(void);
+
 __attribute__((format(printf, 1, 2))) void test_begin(const char *fmt, ...);
 bool test_check(bool held, const char *file, int line, const char *what);
 bool test_check_str(const char *got, const char *want, const char *file, int line,

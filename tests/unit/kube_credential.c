@@ -154,6 +154,8 @@ static void test_plugin_missing(void)
 	struct error err = {0};
 
 	TEST("plugin: not installed, with its hint");
+	if (test_skipped_in_valgrind())
+		return;
 	make_config(&config, "https://h", "", "");
 	free(config.exec->command);
 	config.exec->command = alloc_text("no-such-plugin");
