@@ -157,6 +157,37 @@ static bool may_be_service(const char *text)
 	       !slice_starts(slice_of(text), "127.") && !slice_starts(slice_of(text), "fe80");
 }
 
+/* An alias of ours answers for an address that was a Service's, whatever else names it: a run puts
+ * old addresses into certSANs, too, so that they look like a machine's. */
+static void add_alias(const struct build *b, struct ranges *ranges,
+		      const struct cluster_service *alias, const struct cluster_texts *addresses)
+{
+	for (size_t i = 0; i < addresses->count; i++) {
+		struct net_cidr_list list = {.count = 1};
+		struct net_address address;
+
+		if (!net_address_read(slice_of(addresses->items[i]), &address) ||
+		    known(ranges, address))
+			continue;
+		list.item[0] = net_cidr_of(address, likely_bits(ranges, address.family));
+		add_list(b, ranges, list, /* guessed= */ true,
+			 arena_format(b->arena, "guessed from %s, for which Service/%s/%s answers",
+				      addresses->items[i], alias->namespace_, alias->name));
+	}
+}
+
+static void add_aliases(const struct build *b, struct ranges *ranges)
+{
+	const struct cluster *c = b->cluster;
+
+	for (size_t i = 0; i < c->service_count; i++) {
+		if (!c->services[i].alias_run)
+			continue;
+		add_alias(b, ranges, &c->services[i], &c->services[i].cluster_ips);
+		add_alias(b, ranges, &c->services[i], &c->services[i].ingress_ips);
+	}
+}
+
 static void add_guesses(const struct build *b, struct ranges *ranges)
 {
 	const struct cluster *c = b->cluster;
@@ -195,6 +226,7 @@ void build_ranges(const struct build *b)
 	add_text(b, &ranges, c->range_allocation, "RangeAllocation");
 	if (c->kubeadm_known)
 		add_text(b, &ranges, c->kubeadm_range, "ConfigMap/kube-system/kubeadm-config");
+	add_aliases(b, &ranges);
 	add_guesses(b, &ranges);
 	c->ranges = arena_array(b->arena, ranges.count, sizeof(*c->ranges));
 	if (ranges.count)
