@@ -121,24 +121,32 @@ tool_pids() {
 	[ "$(readlink "/proc/$1/exe")" != "$(realpath "$TOOL")" ] || echo "$1"
 }
 
-# snapshot: all that a second apply could have changed
+# snapshot FILE: all that a second apply could have changed
 snapshot() {
 	local node types
 
-	types=$(kc api-resources --verbs=list -o name 2>/dev/null | grep -v -e '^events' -e '^leases' -e '^nodes$' -e '^componentstatuses' | paste -sd,)
-	kc get "$types" -A -o json 2>/dev/null | jq -cS '.items[] | del(.status, .metadata.managedFields)
-		| if .kind | IN("Service", "ConfigMap", "ServiceCIDR", "IPAddress", "EndpointSlice", "ValidatingAdmissionPolicy")
-		  then . else del(.metadata.resourceVersion) end' | sort
+	types=$(kc api-resources --verbs=list -o name | grep -v -e '^events' -e '^leases' -e '^nodes$' \
+		-e '^componentstatuses' | paste -sd,)
+	# One type that is not answered leaves out others, too.
+	wait_until 10 2 snapshot_objects "$types" "$1" || return 1
 	for node in $NODES; do
 		node_exec "$node" sh -c 'cd / && find etc/kubernetes var/lib/kubelet/config.yaml -type f \
-			-exec stat -c "%n %i %y %a" {} + -exec sha256sum {} + | sort' | sed "s/^/$node /"
+			-exec stat -c "%n %i %y %a" {} + -exec sha256sum {} + | sort' | sed "s/^/$node /" >>"$1"
 	done
 }
 
+# snapshot_objects TYPES FILE
+snapshot_objects() {
+	kc get "$1" -A -o json >"$2.json" || return 1
+	jq -cS '.items[] | del(.status, .metadata.managedFields)
+		| if .kind | IN("Service", "ConfigMap", "ServiceCIDR", "IPAddress", "EndpointSlice", "ValidatingAdmissionPolicy")
+		  then . else del(.metadata.resourceVersion) end' "$2.json" | sort >"$2"
+}
+
 check_second_apply() {
-	snapshot >"$RESULT/before"
+	snapshot "$RESULT/before" || return 1
 	tool_exits 0 apply "$RESULT/plan" --yes || return 1
-	snapshot >"$RESULT/after"
+	snapshot "$RESULT/after" || return 1
 	diff "$RESULT/before" "$RESULT/after"
 }
 
