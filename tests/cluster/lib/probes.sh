@@ -64,7 +64,7 @@ probes_events() {
 }
 
 # probes_answering SINCE NAME: seconds from SINCE until NAME was answered on every
-# node, 0 where it was all the time, "null" where it still is not on some
+# node, 0 where it was all the time, "null" where it never was on some
 probes_answering() {
 	local node
 
@@ -73,8 +73,7 @@ probes_answering() {
 			$3 == name && $5 == "failed" && $1 <= since { down = 1 }
 			$3 == name && $5 == "ok" && $1 <= since { down = 0; seen = 1 }
 			$3 == name && $5 == "ok" && $1 > since && (down || !seen) && !at { at = $1; seen = 1 }
-			$3 == name { last = $5 }
-			END { print !seen || last != "ok" ? "null" : at ? at - since : 0 }
+			END { print !seen ? "null" : at ? at - since : down ? "null" : 0 }
 		' OFMT=%.3f CONVFMT=%.3f "$DIR/nodes/$node/lib/probe/node.events" 2>/dev/null || echo null
 	done | jq -s 'if any(. == null) then null else max end'
 }
