@@ -34,6 +34,11 @@ workloads_create() {
 		kc apply -f "$LIB/../workloads/$file.yaml" >&2
 	done
 	workloads_wait 180
+	wait_until 60 1 services_served || die "Services have no endpoints"
+}
+
+services_served() {
+	services_facts | jq -e 'all(.[]; .selector == null or .endpoints > 0)' >/dev/null
 }
 
 # workloads_wait SECONDS
