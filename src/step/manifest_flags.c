@@ -147,7 +147,7 @@ static int manifest_check(struct step_context *context, const struct plan_step *
 }
 
 /* About 40 s on current versions: the old process uses up its 30 s of grace. */
-#define MANIFEST_READY_MS (5 * 60 * 1000)
+#define MANIFEST_READY_MS ((int64_t)5 * 60 * 1000)
 #define MANIFEST_STABLE 3
 
 static int manifest_apply(struct step_context *context, const struct plan_step *step,

@@ -182,7 +182,7 @@ static int restart_delete_pods(struct step_context *context, const struct kube_t
 	return 0;
 }
 
-#define RESTART_MS (15 * 60 * 1000)
+#define RESTART_MS ((int64_t)15 * 60 * 1000)
 
 static int restart_one(struct step_context *context, const json_t *workload, const char *at,
 		       struct error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "text/yaml.h"
 
+#include <assert.h>
 #include <libfyaml.h>
 #include <stdlib.h>
 
@@ -359,6 +360,7 @@ static int close_collection(struct reader *r, struct fy_event *event, struct err
 	struct yaml_node *node = r->open;
 	const struct fy_mark *end = fy_event_end_mark(event);
 
+	assert(node); /* the parser gives no end without its beginning */
 	if (node->style == YAML_FLOW)
 		node->end = end && end->input_pos <= r->y->text.len ? end->input_pos : r->behind;
 	else
