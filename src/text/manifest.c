@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "text/manifest.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -165,7 +164,8 @@ static bool same_name(struct slice a, struct slice b)
 {
 	if (a.len != b.len)
 		return false;
-	assert(!a.len || (a.ptr && b.ptr));
+	if (!a.ptr || !b.ptr)
+		return a.len == 0;
 	for (size_t i = 0; i < a.len; i++)
 		if ((a.ptr[i] == '_' ? '-' : a.ptr[i]) != (b.ptr[i] == '_' ? '-' : b.ptr[i]))
 			return false;
