@@ -7,11 +7,10 @@ static void help_program(const char *program, struct buffer *out)
 {
 	const struct command *command;
 
-	buffer_format(
-		out,
-		"Recognise and repair a half-done change of a cluster's Service CIDR.\n\n"
-		"Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
-		program);
+	buffer_format(out,
+		      "Recognise and repair a half-done change of a cluster's Service CIDR.\n\n"
+		      "Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
+		      program);
 	for (size_t i = 0; (command = command_at(i)); i++)
 		buffer_format(out, " %c%-12s%s\n", command->flags & COMMAND_MUTATES ? '*' : ' ',
 			      command->name, command->summary);
