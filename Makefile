@@ -192,4 +192,4 @@ distcheck: dist
 clean:
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,src lab tests bench) -name "*.d" -type f 2>/dev/null)
