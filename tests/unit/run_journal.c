@@ -25,7 +25,8 @@ static void write_bytes(const char *path, const char *bytes, size_t len)
 {
 	FILE *file = fopen(path, "wbe");
 
-	if (!CHECK(file != NULL))
+	CHECK(file != NULL);
+	if (!file)
 		return;
 	CHECK_INT(fwrite(bytes, 1, len, file), len);
 	CHECK_INT(fclose(file), 0);
