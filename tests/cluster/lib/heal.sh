@@ -4,6 +4,11 @@
 
 TOOL=${KUBECTL_RENUMBER:-$(realpath "$LIB/../../..")/build/kubectl-renumber}
 
+# tool_build: the tool as this tree has it, unless another one was named
+tool_build() {
+	[ -n "${KUBECTL_RENUMBER:-}" ] || make -s -C "$LIB/../../.." >&2
+}
+
 # tool COMMAND...: as an operator would call it
 tool() {
 	host_exec env KUBECONFIG="$KUBECONFIG_FILE" "$TOOL" "$@" --nodes-via ssh \

@@ -30,6 +30,7 @@ play_all() {
 	WORST=0
 	"$LIB/../binaries" "$version" >/dev/null
 	programs_build
+	tool_build
 	for scenario; do
 		if ! scenario_fits "$scenario" "$(play_regime "$version")"; then
 			say "$scenario is no state of $version"
