@@ -29,6 +29,7 @@ static const struct protocol_op protocol_ops[] = {
 	{"sysfacts", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"dial", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"dns", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
+	{"proxy-metrics", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"certs-audit", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"certs-names", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	/* What is as asked for is left alone, unless forced. */

@@ -68,6 +68,12 @@
  *	livez is reached by 200, 401 and 403; not being reached is an answer, not an error
  * dns {server, name, port?, timeoutMs?} => {answered: bool, latencyMs, addresses: [..], error?, rcode?}
  *	one A query over UDP
+ * proxy-metrics {address?, port?, timeoutMs?} => {now, families: [{family: IPv4|IPv6|"" (not said),
+ *	lastSync?, lastQueued?, syncs?, syncSeconds?, programmed?}]}; all reals: seconds since 1970
+ *	of the end of kube-proxy's last sync and of the last change that asked for one; how many
+ *	syncs there were and the seconds they took in all; how many changes of endpoints are programmed.
+ *	address is loopback or the node's own (127.0.0.1, port 10249); network when nothing
+ *	listens there
  *
  * certs-audit, certs-names, certs-issue, certs-csr, certs-import, certs-restore: requests and
  *	answers are those of pki/op.h; `root` and `folder` may be left out (/etc/kubernetes,

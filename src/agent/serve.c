@@ -12,6 +12,7 @@
 #include "agent/host.h"
 #include "agent/processes.h"
 #include "agent/protocol.h"
+#include "agent/proxy.h"
 #include "base/limits.h"
 #include "text/json.h"
 
@@ -39,6 +40,7 @@ static const struct {
 	{"sysfacts", host_sysfacts},
 	{"dial", dial_look},
 	{"dns", dns_look},
+	{"proxy-metrics", proxy_metrics},
 	{"certs-audit", keyring_audit},
 	{"certs-names", keyring_names},
 	{"certs-issue", keyring_issue},

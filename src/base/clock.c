@@ -24,9 +24,14 @@ int64_t clock_monotonic_ms(void)
 	return clock_virtual ? clock_virtual_ms : clock_read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_wall_ms(void)
+{
+	return clock_virtual ? clock_virtual_wall_ms : clock_read_ms(CLOCK_REALTIME);
+}
+
 int64_t clock_wall_s(void)
 {
-	return (clock_virtual ? clock_virtual_wall_ms : clock_read_ms(CLOCK_REALTIME)) / 1000;
+	return clock_wall_ms() / 1000;
 }
 
 /* Slept in pieces: a signal that arrives just before the system call would otherwise be seen

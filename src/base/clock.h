@@ -17,6 +17,8 @@ int64_t clock_monotonic_ms(void);
 
 /* Seconds since 1970-01-01T00:00:00Z. */
 int64_t clock_wall_s(void);
+/* The same in milliseconds. */
+int64_t clock_wall_ms(void);
 
 /* Waits. -1 (ERROR_INTERRUPTED) when the user asked to stop (base/interrupt.h) meanwhile. */
 must_check int clock_sleep_ms(int64_t ms, struct error *err);

@@ -84,7 +84,8 @@ static bool leaves_the_node(struct slice line)
 	if (protocol_parse(line, &request, &err) < 0)
 		return false;
 	op = json_path_text(request, "op");
-	return op && (strcmp(op, "dial") == 0 || strcmp(op, "dns") == 0);
+	return op && (strcmp(op, "dial") == 0 || strcmp(op, "dns") == 0 ||
+		      strcmp(op, "proxy-metrics") == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
