@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "model/observe.h"
-#include "plan/repair.h"
+#include "plan/make.h"
 
 int open_run_journal(struct session *session, struct open_run *ret, struct error *err)
 {

@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cmd/commands.h"
-#include "plan/repair.h"
+#include "plan/make.h"
 #include "step/step.h"
 
 struct plan_settings {
@@ -183,17 +183,17 @@ static int plan_run(struct session *session, const struct command_input *input, 
 
 	if (plan_canonical(settings->to, &to, err) < 0)
 		return -1;
-	if (!settings->repair)
-		return error_set(
-			err, ERROR_REFUSED,
-			"moving a healthy cluster is not in this version yet; --repair makes a "
-			"begun or broken change whole");
+	if (!settings->repair && !to)
+		return error_set(err, ERROR_USAGE,
+				 "--to CIDR says where the cluster shall move; --repair makes a "
+				 "begun or broken change whole");
 	if (session_observe(session, &cluster, err) < 0 || plan_run_id(&run, err) < 0)
 		return -1;
+	request.mode = settings->repair ? PLAN_REPAIR : PLAN_MIGRATE;
 	request.to = to;
 	request.run = run;
 	request.nodes_reached = node_pool_reaches_nodes(session->pool);
-	if (plan_repair(cluster, &request, &plan, err) < 0)
+	if (plan_make(cluster, &request, &plan, err) < 0)
 		return -1;
 	if (settings->explain)
 		return plan_explain(&plan, settings->explain, err);
@@ -216,7 +216,8 @@ const struct command command_plan = {
 	.summary = "the complete list of steps from the cluster as it is",
 	.details = "Looks at the cluster and its nodes, and lists what is missing until it is "
 		   "whole on one\n"
-		   "Service range. Changes nothing. Example:\n\n"
+		   "Service range. Changes nothing. Examples:\n\n"
+		   "  kubectl renumber plan --to 10.17.0.0/16 --out move.plan\n"
 		   "  kubectl renumber plan --repair --out repair.plan",
 	.options = plan_options,
 	.settings_size = sizeof(struct plan_settings),

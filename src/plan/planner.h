@@ -3,7 +3,7 @@
 #define PLAN_PLANNER_H
 
 #include "net/map.h"
-#include "plan/repair.h"
+#include "plan/make.h"
 
 /*
  * What the files of this folder share while a plan is made: the facts, the target, and the plan as
@@ -31,11 +31,14 @@ bool planner_is_new(const struct planner *p, const char *address);
 /* Refuses what must not be tried at all. */
 must_check int planner_check(const struct planner *p, struct error *err);
 
+bool planner_migrates(const struct planner *p);
+
 /* tourniquet */
 void planner_tourniquet(struct planner *p);
-/* certificates, configuration, ranges */
+/* certificates, configuration */
 void planner_certificates(struct planner *p);
 void planner_configuration(struct planner *p);
+/* ranges: in a migration also what kubeadm reads, where the servers roll in this stage */
 void planner_ranges(struct planner *p);
 /* services */
 must_check int planner_services(struct planner *p, struct error *err);
@@ -44,8 +47,13 @@ void planner_defaults(struct planner *p);
 /* nodes, workloads, drain */
 void planner_nodes(struct planner *p);
 void planner_workloads(struct planner *p);
-/* finalize: undoes the aids that the steps so far have put up */
+/* drain, finalize: undoes the aids that the steps so far have put up */
 void planner_finalize(struct planner *p);
+void planner_finalize_certificates(struct planner *p);
+
+/* certSANs in kubeadm-config; `range` NULL: it stays. Nothing where kubeadm is not used. */
+void planner_kubeadm_config(struct planner *p, enum plan_stage stage, const char *range,
+			    json_t *add);
 
 /* Adds the step that keeps `old` (and meanwhile `new_`, may be NULL) answering for `service`
  * (NULL: default/kubernetes that is gone). Gives the alias' name, for the caller to free. */

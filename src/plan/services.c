@@ -190,12 +190,13 @@ static void services_kubernetes(struct planner *p)
 		      "no in-cluster client that starts now finds the API server without it");
 }
 
-static void services_steps(struct planner *p, const struct service_moves *moves)
+/* First every alias, each answering for both addresses; then all flips; then trim. */
+static void services_group(struct planner *p, const struct service_moves *moves, size_t begin,
+			   size_t end)
 {
-	char **aliases = alloc_array(moves->count, sizeof(*aliases));
+	char **aliases = alloc_array(end, sizeof(*aliases));
 
-	/* First every alias, each answering for both addresses; then all flips; then trim. */
-	for (size_t i = 0; i < moves->count; i++) {
+	for (size_t i = begin; i < end; i++) {
 		const struct cluster_service *s = moves->items[i];
 		struct net_text text;
 		const char *new_ = services_new_address(p, s, &text);
@@ -205,7 +206,7 @@ static void services_steps(struct planner *p, const struct service_moves *moves)
 						       s->name, s, s->cluster_ips.items[0], new_);
 	}
 	services_proxies(p);
-	for (size_t i = 0; i < moves->count; i++) {
+	for (size_t i = begin; i < end; i++) {
 		struct net_text text;
 		const char *new_ = services_new_address(p, moves->items[i], &text);
 
@@ -213,12 +214,34 @@ static void services_steps(struct planner *p, const struct service_moves *moves)
 			services_flip(p, moves->items[i], new_, aliases[i]);
 	}
 	services_proxies(p);
-	for (size_t i = 0; i < moves->count; i++) {
+	for (size_t i = begin; i < end; i++) {
 		if (aliases[i])
 			services_trim(p, moves->items[i], aliases[i]);
 		free(aliases[i]);
 	}
 	free(aliases);
+}
+
+/* Few enough that one window of the proxies holds them. */
+#define SERVICES_GROUP 25
+
+/* Seconds count on a broken cluster: all at once. On a healthy one default/kubernetes and cluster
+ * DNS go alone, each proved before the next. */
+static void services_steps(struct planner *p, const struct service_moves *moves)
+{
+	size_t begin = 0;
+
+	while (begin < moves->count) {
+		size_t end = begin + 1;
+
+		if (!planner_migrates(p))
+			end = moves->count;
+		else if (services_rank(moves->items[begin]) == 2)
+			end = begin + SERVICES_GROUP < moves->count ? begin + SERVICES_GROUP
+								    : moves->count;
+		services_group(p, moves, begin, end);
+		begin = end;
+	}
 }
 
 int planner_services(struct planner *p, struct error *err)

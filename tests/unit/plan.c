@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "lib/observation_case.h"
 #include "lib/test.h"
-#include "plan/repair.h"
+#include "plan/make.h"
 #include "text/json.h"
 
 /*
@@ -90,7 +90,7 @@ static void check_same_again(const char *dir, const struct plan *plan)
 	if (!CHECK_OK(cluster_build(observation, &cluster, &err), &err))
 		return;
 	request = usual_request(cluster);
-	if (!CHECK_OK(plan_repair(cluster, &request, &again, &err), &err))
+	if (!CHECK_OK(plan_make(cluster, &request, &again, &err), &err))
 		return;
 	second = plan_text(&again);
 	CHECK_STR(second, first);
@@ -109,7 +109,7 @@ static void plan_case(const char *dir)
 	if (!CHECK_OK(cluster_build(observation, &cluster, &err), &err))
 		return;
 	request = usual_request(cluster);
-	if (plan_repair(cluster, &request, &plan, &err) < 0) {
+	if (plan_make(cluster, &request, &plan, &err) < 0) {
 		CHECK_INT(err.kind, ERROR_REFUSED);
 		buffer_format(&got, "refused %s\n", error_text(&err));
 	} else {
@@ -180,7 +180,7 @@ static const struct {
 	 .error = "Service 'shop/thief' has 10.17.0.10, which cluster DNS needs"},
 	{.name = "dual stack",
 	 .to = "10.17.0.0/16,fd00:10::/112",
-	 .error = "dual-stack clusters ('10.17.0.0/16,fd00:10::/112') cannot be repaired"},
+	 .error = "dual-stack clusters ('10.17.0.0/16,fd00:10::/112') cannot be handled"},
 };
 
 static void refusal(size_t row)
@@ -205,7 +205,7 @@ static void refusal(size_t row)
 	request.to = refusals[row].to;
 	if (refusals[row].nodes_unreached)
 		request.nodes_reached = false;
-	CHECK_ERROR(plan_repair(cluster, &request, &plan, &err), &err, ERROR_REFUSED,
+	CHECK_ERROR(plan_make(cluster, &request, &plan, &err), &err, ERROR_REFUSED,
 		    refusals[row].error);
 	CHECK_INT(plan.count, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "plan/repair.h"
+#include "plan/make.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,11 @@
 bool planner_is_new(const struct planner *p, const char *address)
 {
 	return address && cluster_range_contains(p->to, address);
+}
+
+bool planner_migrates(const struct planner *p)
+{
+	return p->request->mode == PLAN_MIGRATE;
 }
 
 char *planner_subject(const char *kind, const char *namespace_, const char *name)
@@ -49,6 +54,8 @@ static int planner_target(struct planner *p, struct error *err)
 	const char *range = p->request->to;
 	struct net_cidr_list list;
 
+	if (!range && planner_migrates(p))
+		return error_set(err, ERROR_USAGE, "a migration needs its target: --to CIDR");
 	if (!range && !cluster_agreed_range(p->cluster, &range))
 		return error_set(
 			err, ERROR_REFUSED,
@@ -58,7 +65,7 @@ static int planner_target(struct planner *p, struct error *err)
 		return error_wrap(err, "target range '%s'", range);
 	if (list.count != 1)
 		return error_set(err, ERROR_REFUSED,
-				 "dual-stack clusters ('%s') cannot be repaired by this version; "
+				 "dual-stack clusters ('%s') cannot be handled by this version; "
 				 "'doctor' and "
 				 "'certs' work on them",
 				 range);
@@ -98,7 +105,7 @@ static void planner_header(struct planner *p)
 {
 	struct plan *plan = p->plan;
 
-	plan->mode = PLAN_REPAIR;
+	plan->mode = p->request->mode;
 	plan->run = alloc_text(p->request->run);
 	plan->created_at = alloc_text(p->request->created_at);
 	plan->server = alloc_text(p->cluster->server);
@@ -134,8 +141,8 @@ static int planner_build(struct planner *p, struct error *err)
 	return 0;
 }
 
-int plan_repair(const struct cluster *cluster, const struct plan_request *request, struct plan *ret,
-		struct error *err)
+int plan_make(const struct cluster *cluster, const struct plan_request *request, struct plan *ret,
+	      struct error *err)
 {
 	auto_plan struct plan plan = {0};
 	struct planner p = {.cluster = cluster, .request = request, .plan = &plan};
@@ -151,59 +158,4 @@ int plan_repair(const struct cluster *cluster, const struct plan_request *reques
 	*ret = plan;
 	plan = (struct plan){0};
 	return 0;
-}
-
-static void digest_flags(const struct cluster *c, json_t *digest)
-{
-	for (size_t i = 0; i < c->node_count; i++) {
-		const struct cluster_node *node = &c->nodes[i];
-		auto_free char *name = NULL;
-		auto_free char *value = NULL;
-
-		if (!node->control_plane)
-			continue;
-		name = alloc_format("flags of %s", node->name);
-		value = alloc_format(
-			"%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
-			node->host.api_server.pod_range ? node->host.api_server.pod_range : "?",
-			node->host.api_server.pod_feature_gates
-				? node->host.api_server.pod_feature_gates
-				: "");
-		json_object_set_new(digest, name, json_string(value));
-	}
-}
-
-static void digest_ranges(const struct cluster *c, json_t *digest)
-{
-	for (size_t i = 0; i < c->service_cidr_count; i++) {
-		const struct cluster_service_cidr *cidr = &c->service_cidrs[i];
-		auto_free char *name = alloc_format("ServiceCIDR '%s'", cidr->name);
-
-		/* what a run of ours made is no change of the cluster under it */
-		if (!cidr->run)
-			json_object_set_new(
-				digest, name,
-				json_string(cidr->cidrs.count ? cidr->cidrs.items[0] : ""));
-	}
-}
-
-json_t *plan_digest(const struct cluster *c)
-{
-	const struct cluster_service *kubernetes = cluster_find_service(c, "default", "kubernetes");
-	const char *subnet = c->kubeadm_service_subnet;
-	json_t *digest = json_object();
-
-	json_object_set_new(digest, "API server version",
-			    json_string(c->git_version ? c->git_version : ""));
-	json_object_set_new(digest, "ServiceCIDR API",
-			    json_string(c->service_cidr_api ? c->service_cidr_api : ""));
-	json_object_set_new(digest, "address of default/kubernetes",
-			    json_string(kubernetes && kubernetes->cluster_ips.count
-						? kubernetes->cluster_ips.items[0]
-						: ""));
-	json_object_set_new(digest, "serviceSubnet of kubeadm-config",
-			    json_string(subnet ? subnet : ""));
-	digest_flags(c, digest);
-	digest_ranges(c, digest);
-	return digest;
 }
