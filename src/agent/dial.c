@@ -107,7 +107,7 @@ static int dial_accept_chain(int ok, X509_STORE_CTX *store)
 	return 1;
 }
 
-static int dial_load_ca(const struct agent *agent, SSL_CTX *context, struct error *err)
+int dial_load_ca(const struct agent *agent, SSL_CTX *context, struct error *err)
 {
 	auto_secret struct secret pem = {0};
 	X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -231,26 +231,37 @@ static int dial_send(struct dial *d, const char *text, struct error *err)
 	return 0;
 }
 
-/* "HTTP/1.1 200 OK": 200. */
-static int dial_status_of(struct slice line, uint64_t *ret)
+bool dial_read_status(struct slice line, int *ret)
 {
 	struct slice part;
+	uint64_t status;
 
 	if (!slice_starts(line, "HTTP/1.") || !slice_next(&line, ' ', &part) ||
-	    !slice_next(&line, ' ', &part))
-		return -1;
-	return slice_to_u64(slice_trim(part), 999, ret) ? 0 : -1;
+	    !slice_next(&line, ' ', &part) || !slice_to_u64(slice_trim(part), 999, &status))
+		return false;
+	*ret = (int)status;
+	return true;
+}
+
+bool dial_status_lives(int status)
+{
+	return status == 200 || status == 401 || status == 403;
+}
+
+char *dial_livez_request(const char *server_name)
+{
+	return alloc_format("GET /livez HTTP/1.1\r\nHost: %s\r\n"
+			    "User-Agent: kubectl-renumber\r\n"
+			    "Connection: close\r\n\r\n",
+			    server_name);
 }
 
 static int dial_livez(struct dial *d, json_t *reply, struct error *err)
 {
-	auto_free char *request = alloc_format("GET /livez HTTP/1.1\r\nHost: %s\r\n"
-					       "User-Agent: kubectl-renumber\r\n"
-					       "Connection: close\r\n\r\n",
-					       d->server_name);
+	auto_free char *request = dial_livez_request(d->server_name);
 	char line[256] = {0};
 	size_t have = 0;
-	uint64_t status;
+	int status;
 
 	if (dial_send(d, request, err) < 0)
 		return -1;
@@ -262,13 +273,11 @@ static int dial_livez(struct dial *d, json_t *reply, struct error *err)
 		else if (dial_tls_wait(d, got, "no HTTP answer", err) < 0)
 			return -1;
 	}
-	if (dial_status_of((struct slice){line, have}, &status) < 0)
+	if (!dial_read_status((struct slice){line, have}, &status))
 		return error_set(err, ERROR_API, "the answer is not HTTP");
-	json_object_set_new(reply, "httpStatus", json_integer((json_int_t)status));
-	/* 401 and 403: anonymous requests are not served, but the server is there. */
-	if (status != 200 && status != 401 && status != 403)
-		return error_set(err, ERROR_API, "GET /livez was answered with status %d",
-				 (int)status);
+	json_object_set_new(reply, "httpStatus", json_integer(status));
+	if (!dial_status_lives(status))
+		return error_set(err, ERROR_API, "GET /livez was answered with status %d", status);
 	return 0;
 }
 
@@ -285,7 +294,7 @@ static int dial_talk(const struct agent *agent, struct dial *d, const char *kind
 	return strcmp(kind, "livez") == 0 ? dial_livez(d, reply, err) : 0;
 }
 
-static bool dial_is_host(const char *text)
+bool dial_is_host(const char *text)
 {
 	size_t len = strlen(text);
 

@@ -31,7 +31,7 @@ static unsigned int dns_get_16(struct slice packet, size_t at)
 	return (unsigned int)((uint8_t)packet.ptr[at] << 8 | (uint8_t)packet.ptr[at + 1]);
 }
 
-static int dns_query(const char *name, uint16_t number, struct buffer *packet, struct error *err)
+int dns_query(const char *name, uint16_t number, struct buffer *packet, struct error *err)
 {
 	struct slice rest = slice_of(name);
 	struct slice label;
@@ -87,7 +87,7 @@ static bool dns_record(struct slice packet, size_t *at, json_t *addresses)
 	len = dns_get_16(packet, fixed + 8);
 	if (len > packet.len - fixed - 10)
 		return false;
-	if (dns_get_16(packet, fixed) == DNS_TYPE_A && len == 4 &&
+	if (addresses && dns_get_16(packet, fixed) == DNS_TYPE_A && len == 4 &&
 	    net_address_from_bytes(packet.ptr + fixed + 10, 4, &address))
 		json_array_append_new(addresses, json_string(net_address_text(address).text));
 	*at = fixed + 10 + len;

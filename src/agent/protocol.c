@@ -30,6 +30,10 @@ static const struct protocol_op protocol_ops[] = {
 	{"dial", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"dns", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"proxy-metrics", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
+	{"probe-start", PROTOCOL_OP_REPEATABLE, 10 * PROTOCOL_SECOND},
+	/* What was counted is handed out once. */
+	{"probe-read", 0, 10 * PROTOCOL_SECOND},
+	{"probe-stop", PROTOCOL_OP_REPEATABLE, 10 * PROTOCOL_SECOND},
 	{"certs-audit", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"certs-names", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	/* What is as asked for is left alone, unless forced. */

@@ -75,6 +75,16 @@
  *	address is loopback or the node's own (127.0.0.1, port 10249); network when nothing
  *	listens there
  *
+ * probe-start {targets: [{name, address, port, kind: tcp|tls|dns, everyMs, timeoutMs? (500),
+ *	serverName?}]} => {targets: number, now: wall ms}; from then on each target is asked at that
+ *	pace, whatever else the agent does. tls verifies as dial does and asks for /livez; dns asks
+ *	for serverName (kubernetes.default.svc.cluster.local). Nothing is tried twice. A target
+ *	that is in the set already goes on; one that is missing ends; targets: [] is a set, too
+ * probe-read {} => {since, now: wall ms, targets: [{name, ok, failed, maxMs, sumMs, gapMs, dropped,
+ *	skipped, failures: [{at: wall ms, tookMs, why}]}]} since the last look; at most 32 failures
+ *	a target, `dropped` are more; not-found when no probes run
+ * probe-stop {} => {changed: bool}
+ *
  * certs-audit, certs-names, certs-issue, certs-csr, certs-import, certs-restore: requests and
  *	answers are those of pki/op.h; `root` and `folder` may be left out (/etc/kubernetes,
  *	/etc/kubernetes/pki); `run` stands instead of `backup` and `stage`

@@ -10,6 +10,7 @@
 #include "agent/dns.h"
 #include "agent/files.h"
 #include "agent/host.h"
+#include "agent/probe.h"
 #include "agent/processes.h"
 #include "agent/protocol.h"
 #include "agent/proxy.h"
@@ -41,6 +42,9 @@ static const struct {
 	{"dial", dial_look},
 	{"dns", dns_look},
 	{"proxy-metrics", proxy_metrics},
+	{"probe-start", probe_start},
+	{"probe-read", probe_read},
+	{"probe-stop", probe_stop},
 	{"certs-audit", keyring_audit},
 	{"certs-names", keyring_names},
 	{"certs-issue", keyring_issue},
