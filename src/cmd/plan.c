@@ -103,8 +103,12 @@ static void plan_print_notes(const struct plan *plan)
 	const json_t *note;
 	size_t i;
 
-	json_array_foreach(plan->notes, i, note)
-		printf("\nnote: %s\n", json_string_value(note));
+	json_array_foreach(plan->notes, i, note) {
+		auto_free char *text = alloc_text(json_string_value(note));
+
+		log_filter(text);
+		printf("\nnote: %s\n", text);
+	}
 }
 
 static void plan_print(const struct session *session, const struct plan *plan, const char *out)

@@ -106,8 +106,8 @@ static void not_served(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu API servers serve another certificate than the one on disk",
-			f->evidence_count);
+	finding_message(f, "%zu API %s another certificate than the one on disk", f->evidence_count,
+			finding_plural(f->evidence_count, "server serves", "servers serve"));
 	finding_remedy(
 		f, "API servers take a new pair within a minute when key and certificate match; "
 		   "after that, look at 'kubectl renumber certs' and restart the API server "
@@ -131,8 +131,8 @@ static void unknown(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "the API server certificate of %zu control planes could not be seen",
-			f->evidence_count);
+	finding_message(f, "the API server certificate of %zu control %s could not be seen",
+			f->evidence_count, finding_plural(f->evidence_count, "plane", "planes"));
 	finding_remedy(f,
 		       "run 'kubectl renumber doctor' where the nodes can be reached (--nodes-via "
 		       "ssh, or local on a control plane)");
@@ -157,8 +157,8 @@ static void not_seen_live(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu API servers did not show the certificate that they serve",
-			f->evidence_count);
+	finding_message(f, "%zu API %s not show the served certificate", f->evidence_count,
+			finding_plural(f->evidence_count, "server did", "servers did"));
 	finding_remedy(f,
 		       "see whether the API server runs on these nodes, then run 'kubectl renumber "
 		       "doctor' again");

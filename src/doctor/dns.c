@@ -80,9 +80,9 @@ static void kubelet_files(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f,
-			"kubelet on %zu nodes gives new Pods another DNS server than kube-dns (%s)",
-			f->evidence_count, p->dns_address);
+	finding_message(f, "kubelet on %zu %s gives new Pods another DNS server than kube-dns (%s)",
+			f->evidence_count, finding_plural(f->evidence_count, "node", "nodes"),
+			p->dns_address);
 	finding_remedy(f, DOCTOR_REPAIR);
 }
 
@@ -98,7 +98,14 @@ static void not_tenth(const struct patient *p, struct finding_list *list)
 			"kube-dns has %s, kubeadm computes %s from %s: its next upgrade fails on "
 			"the immutable address",
 			p->dns_address, p->tenth, p->range);
-	finding_remedy(f, DOCTOR_REPAIR);
+	if (cluster_range_contains(p->range, p->dns_address))
+		finding_remedy(f,
+			       "no plan moves it within its range: upgrade with kubeadm's phase "
+			       "addon/coredns skipped, or make the Service anew with %s and write "
+			       "that into every kubelet's clusterDNS",
+			       p->tenth);
+	else
+		finding_remedy(f, DOCTOR_REPAIR);
 	finding_evidence(f, "Service/kube-system/kube-dns: clusterIP %s", p->dns_address);
 }
 

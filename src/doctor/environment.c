@@ -36,9 +36,9 @@ static void unreachable(const struct patient *p, struct finding_list *list)
 	f = finding_add(list, "KR702", FINDING_INFO, "nodes");
 	finding_message(
 		f,
-		"%zu of %zu nodes were not asked: files, processes and certificates on them "
-		"are unknown",
-		unasked, c->node_count);
+		"%zu of %zu nodes %s not asked: the files, processes and certificates there are "
+		"unknown",
+		unasked, c->node_count, finding_plural(unasked, "was", "were"));
 }
 
 /* A node that answers, but not to everything: then a clean report says less than it seems to. */
@@ -59,7 +59,8 @@ static void partly_seen(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu things on nodes could not be looked at", f->evidence_count);
+	finding_message(f, "%zu %s on nodes could not be looked at", f->evidence_count,
+			finding_plural(f->evidence_count, "thing", "things"));
 	finding_remedy(f, "see the evidence; run 'kubectl renumber doctor -v' for more");
 }
 
@@ -82,7 +83,9 @@ static void aliases(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu aliases keep old addresses alive", f->evidence_count);
+	finding_message(f, "%zu %s", f->evidence_count,
+			finding_plural(f->evidence_count, "alias keeps an old address alive",
+				       "aliases keep old addresses alive"));
 	finding_remedy(f, "run 'kubectl renumber status' to see who uses them, then "
 			  "'kubectl renumber finalize'");
 }
@@ -162,8 +165,10 @@ static void remains(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu objects of a run that is not finalized are in the cluster",
-			f->evidence_count);
+	finding_message(f, "%zu %s in the cluster", f->evidence_count,
+			finding_plural(f->evidence_count,
+				       "object of a run that is not finalized is",
+				       "objects of a run that is not finalized are"));
 	finding_remedy(f, "run 'kubectl renumber status'");
 }
 
@@ -181,7 +186,8 @@ static void nodes(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "%zu of %zu nodes are not ready", f->evidence_count, c->node_count);
+	finding_message(f, "%zu of %zu nodes %s not ready", f->evidence_count, c->node_count,
+			finding_plural(f->evidence_count, "is", "are"));
 	finding_remedy(
 		f, "look at 'kubectl describe node'; a network plugin that cannot reach the API "
 		   "servers is the usual reason here");

@@ -65,6 +65,11 @@ void finding_evidence(struct finding *f, const char *fmt, ...)
 	f->evidence = buffer_detach(&b);
 }
 
+const char *finding_plural(size_t count, const char *one, const char *many)
+{
+	return count == 1 ? one : many;
+}
+
 void finding_close(struct finding *f)
 {
 	char *text;

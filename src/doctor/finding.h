@@ -44,6 +44,9 @@ __attribute__((format(printf, 2, 3))) void finding_remedy(struct finding *f, con
 __attribute__((format(printf, 2, 3))) void finding_evidence(struct finding *f, const char *fmt,
 							    ...);
 
+/* "1 node is" or "3 nodes are" without the number. */
+const char *finding_plural(size_t count, const char *one, const char *many);
+
 /* Says how many lines of evidence were left out; after the last line. */
 void finding_close(struct finding *f);
 

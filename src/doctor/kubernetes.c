@@ -129,15 +129,16 @@ static void dead(const struct patient *p, struct finding_list *list)
 		if (!others)
 			others = finding_add(list, "KR205", FINDING_ERROR, "addresses");
 		other_count++;
-		finding_evidence(others, "%s: %zu containers, first %s", d->address, d->user_count,
+		finding_evidence(others, "%s: %zu %s, first %s", d->address, d->user_count,
+				 finding_plural(d->user_count, "container", "containers"),
 				 d->users.items[0]);
 	}
 	if (!others)
 		return;
-	finding_message(others,
-			"%zu old Service addresses are dead but stand in the environment of "
-			"running containers",
-			other_count);
+	finding_message(others, "%zu old Service %s in the environment of running containers",
+			other_count,
+			finding_plural(other_count, "address is dead but stands",
+				       "addresses are dead but stand"));
 	finding_remedy(others, DOCTOR_REPAIR);
 }
 
@@ -152,16 +153,19 @@ static void endpoints(const struct patient *p, struct finding_list *list)
 	if (!c->kubernetes_endpoints.count) {
 		f = finding_add(list, "KR206", FINDING_ERROR, "Endpoints/default/kubernetes");
 		finding_message(f, "default/kubernetes has no ready endpoint");
-		finding_remedy(f,
-			       "look at the log of kube-apiserver for 'unable to sync kubernetes "
-			       "service'; " DOCTOR_REPAIR);
+		finding_remedy(
+			f, "the API servers write it themselves: look at their logs for 'unable to "
+			   "sync kubernetes service', and whether they are ready: 'kubectl get "
+			   "--raw /readyz?verbose' at the address of each");
 		return;
 	}
 	if (c->kubernetes_endpoints.count >= cluster_control_plane_count(c))
 		return;
 	f = finding_add(list, "KR207", FINDING_WARNING, "Endpoints/default/kubernetes");
-	finding_message(f, "default/kubernetes has %zu endpoints for %zu control planes",
-			c->kubernetes_endpoints.count, cluster_control_plane_count(c));
+	finding_message(f, "default/kubernetes has %zu %s for %zu control planes",
+			c->kubernetes_endpoints.count,
+			finding_plural(c->kubernetes_endpoints.count, "endpoint", "endpoints"),
+			cluster_control_plane_count(c));
 	finding_remedy(f, "look why the missing API server is not ready: 'kubectl get --raw "
 			  "/readyz?verbose' at its address; a policy of ours that keeps it out is "
 			  "reported as KR704");

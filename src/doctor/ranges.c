@@ -84,10 +84,11 @@ static void manifest_differs(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f,
-			"%zu running servers have another range than their manifest: the restart "
-			"is pending, or kubelet runs another file",
-			f->evidence_count);
+	finding_message(
+		f,
+		"%zu running %s another range than the manifest: the restart is pending, or "
+		"kubelet runs another file",
+		f->evidence_count, finding_plural(f->evidence_count, "server has", "servers have"));
 	finding_remedy(f,
 		       "look at 'ls -la /etc/kubernetes/manifests' and the kubelet's log on these "
 		       "nodes; a restarting API server takes up to a minute; then run "
@@ -111,9 +112,10 @@ static void manager_differs(const struct patient *p, struct finding_list *list)
 	if (!f)
 		return;
 	finding_message(f,
-			"the controller-manager on %zu nodes has another range than the API "
+			"the controller-manager on %zu %s has another range than the API "
 			"servers (%s): node CIDRs may overlap the Services'",
-			f->evidence_count, p->range);
+			f->evidence_count, finding_plural(f->evidence_count, "node", "nodes"),
+			p->range);
 	finding_remedy(f, DOCTOR_REPAIR);
 }
 

@@ -21,14 +21,13 @@ static bool is_network_plugin(const struct cluster_pod *pod)
 	return false;
 }
 
-/* kubelet waits five minutes at most before it starts a container again. */
-enum { RECENT_S = 600, RESTARTS = 2 };
+enum { RESTARTS = 2 };
 
 /* In back-off, or running once more for the seconds that it takes to fail. */
 static bool is_crashing(const struct cluster *c, const struct cluster_pod *pod)
 {
 	if (!pod->ready && pod->restarts >= RESTARTS && pod->last_ended_s &&
-	    pod->last_ended_s + RECENT_S >= c->observed_s)
+	    pod->last_ended_s + CLUSTER_RECENT_S >= c->observed_s)
 		return true;
 	return pod->waiting_reason && (strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0 ||
 				       strcmp(pod->waiting_reason, "RunContainerError") == 0 ||
@@ -135,8 +134,8 @@ static void crashes(const struct patient *p, struct finding_list *list)
 		f = finding_add(list, "KR501", FINDING_ERROR, "crash loops");
 		plugins = add_crashes(p, f, /* blamed= */ true);
 		finding_message(
-			f, "%zu Pods crash-loop because they cannot reach the API servers%s",
-			blamed,
+			f, "%zu %s for want of the API servers' address%s", blamed,
+			finding_plural(blamed, "Pod crash-loops", "Pods crash-loop"),
 			plugins ? ", the network plugin among them: no Pod can be created or "
 				  "deleted on its nodes"
 				: "");
@@ -145,8 +144,8 @@ static void crashes(const struct patient *p, struct finding_list *list)
 	if (others) {
 		f = finding_add(list, "KR508", FINDING_INFO, "other crash loops");
 		add_crashes(p, f, /* blamed= */ false);
-		finding_message(f, "%zu Pods crash-loop, as it seems for reasons of their own",
-				others);
+		finding_message(f, "%zu %s, as it seems for reasons of their own", others,
+				finding_plural(others, "Pod crash-loops", "Pods crash-loop"));
 	}
 }
 
@@ -360,15 +359,20 @@ static void others_alive(const struct patient *p, struct finding_list *list)
 			continue;
 		if (!f)
 			f = finding_add(list, "KR511", FINDING_WARNING, "addresses");
-		finding_evidence(f, "%s: %zu containers, kept alive by Service/%s/%s", d->address,
-				 d->user_count, d->alias->namespace_, d->alias->name);
+		finding_evidence(f, "%s: %zu %s, kept alive by Service/%s/%s", d->address,
+				 d->user_count,
+				 finding_plural(d->user_count, "container", "containers"),
+				 d->alias->namespace_, d->alias->name);
 	}
 	if (!f)
 		return;
-	finding_message(f,
-			"%zu old Service addresses stand in the environment of running containers "
-			"and are kept alive by aliases",
-			f->evidence_count);
+	finding_message(
+		f, "%zu old Service %s", f->evidence_count,
+		finding_plural(f->evidence_count,
+			       "address stands in the environment of running containers and "
+			       "is kept alive by an alias",
+			       "addresses stand in the environment of running containers and "
+			       "are kept alive by aliases"));
 	finding_remedy(
 		f, "restart the workloads that use them ('kubectl renumber status' lists them), "
 		   "then 'kubectl renumber finalize'");
@@ -430,9 +434,10 @@ static void no_environment(const struct patient *p, struct finding_list *list)
 	if (!f)
 		return;
 	finding_message(f,
-			"%zu containers were started while default/kubernetes did not exist: they "
-			"have no KUBERNETES_SERVICE_HOST",
-			f->evidence_count);
+			"%zu %s started while default/kubernetes did not exist, without "
+			"KUBERNETES_SERVICE_HOST",
+			f->evidence_count,
+			finding_plural(f->evidence_count, "container was", "containers were"));
 	finding_remedy(f, "%s; then restart these Pods",
 		       p->kubernetes ? "default/kubernetes is there again" : DOCTOR_REPAIR);
 }
@@ -488,7 +493,7 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 	for (size_t i = 0; p->address_broken && i < c->event_count; i++) {
 		const struct cluster_event *e = &c->events[i];
 
-		if (!is_network_failure(e) || e->last_s + RECENT_S < c->observed_s ||
+		if (!is_network_failure(e) || e->last_s + CLUSTER_RECENT_S < c->observed_s ||
 		    !is_stuck(c, e->object) || is_repeated(c, i))
 			continue;
 		if (!f)
@@ -497,11 +502,10 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(
-		f,
-		"Pods cannot be created or deleted: the network of %zu of them could not be "
-		"set up or torn down lately",
-		f->evidence_count);
+	finding_message(f,
+			"Pods cannot be created or deleted: the network of %zu %s could not be "
+			"set up or torn down lately",
+			f->evidence_count, finding_plural(f->evidence_count, "Pod", "Pods"));
 	finding_remedy(f, DOCTOR_REPAIR);
 }
 

@@ -236,6 +236,10 @@ struct cluster_dead_address {
 	const struct cluster_service *alias; /* NULL: dead */
 };
 
+/* How long a crash or a failure of kubelet counts as going on: kubelet waits five minutes at most
+ * before it starts a container again. */
+#define CLUSTER_RECENT_S 600
+
 struct cluster {
 	/* identity */
 	const char *server;  /* URL */

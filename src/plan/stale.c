@@ -6,9 +6,6 @@
 
 #include "base/alloc.h"
 
-/* Longer ago, a crash tells nothing of a Pod that is not ready now. */
-#define STALE_CRASH_S 1200
-
 static bool workload_address_is_old(const struct plan_stale *q, const char *address)
 {
 	if (!address || cluster_range_contains(q->to, address))
@@ -97,7 +94,7 @@ static bool workload_pod_is_stale(const struct plan_stale *q, const struct clust
 		return true;
 	/* restarted by kubelet a while ago and not ready now: between two crashes */
 	if (!pod->ready && pod->restarts > 0 &&
-	    (!pod->last_ended_s || pod->last_ended_s + STALE_CRASH_S >= q->cluster->observed_s))
+	    (!pod->last_ended_s || pod->last_ended_s + CLUSTER_RECENT_S >= q->cluster->observed_s))
 		return true;
 	if (node && workload_is_network_plugin(pod) && workload_cni_is_old(q, node))
 		return true;
@@ -106,7 +103,7 @@ static bool workload_pod_is_stale(const struct plan_stale *q, const struct clust
 	if (!node)
 		return false;
 	if (!node->host.processes_known)
-		return node->host.asked;
+		return node->host.asked && !q->seen_only;
 	for (size_t i = 0; i < node->host.container_count; i++) {
 		const struct cluster_container *container = &node->host.containers[i];
 
@@ -210,6 +207,26 @@ struct plan_workloads plan_stale_workloads(const struct plan_stale *q)
 	if (list.count)
 		qsort(list.items, list.count, sizeof(*list.items), workloads_compare);
 	return list;
+}
+
+/* Its containers take what they find when they start: addresses of the moment before, perhaps. */
+static bool workload_is_starting(const struct cluster_pod *pod)
+{
+	return pod->node && !pod->deleting && pod->waiting_reason &&
+	       (strcmp(pod->waiting_reason, "ContainerCreating") == 0 ||
+		strcmp(pod->waiting_reason, "PodInitializing") == 0);
+}
+
+char *plan_stale_unsettled(const struct cluster *c)
+{
+	for (size_t i = 0; i < c->node_count; i++)
+		if (c->nodes[i].host.asked && !c->nodes[i].host.processes_known)
+			return alloc_format("node '%s' could not be looked at", c->nodes[i].name);
+	for (size_t i = 0; i < c->pod_count; i++)
+		if (workload_is_starting(&c->pods[i]))
+			return alloc_format("Pod '%s/%s' is being created", c->pods[i].namespace_,
+					    c->pods[i].name);
+	return NULL;
 }
 
 void plan_workloads_release(struct plan_workloads *list)

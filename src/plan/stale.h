@@ -17,6 +17,7 @@ struct plan_stale {
 	struct cluster_texts former; /* the old ranges */
 	bool all;		     /* every workload counts */
 	bool endpoint_changes;	     /* who reads kubernetes-services-endpoint counts, too */
+	bool seen_only;		     /* Pods of a node that could not be looked at do not count */
 };
 
 /* Texts are borrowed from the cluster. */
@@ -34,6 +35,10 @@ struct plan_workloads {
 };
 
 struct plan_workloads plan_stale_workloads(const struct plan_stale *query);
+/* Why one look cannot tell who is stale: "Pod 'shop/web-1' is being created", "node 'w1' could not be
+ * looked at". Owned; NULL: nothing keeps it from it. */
+char *plan_stale_unsettled(const struct cluster *cluster);
+
 void plan_workloads_release(struct plan_workloads *list);
 #define auto_plan_workloads __attribute__((cleanup(plan_workloads_release)))
 

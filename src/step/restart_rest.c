@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * restart-rest: looks again at every container and restarts what still holds old addresses: Pods
- * that were stuck when the plan was made, or were started while it was carried out.
+ * that were stuck when the plan was made, or were started while it was carried out. It waits a minute for
+ * Pods that are being created and for nodes that do not answer.
  * Parameters: to (the new range).
  */
 #include "base/alloc.h"
@@ -58,18 +59,55 @@ static int rest_restart(struct step_context *context, const struct plan_step *st
 	return step_restart.apply(context, &restart, err);
 }
 
+static int rest_look(struct step_context *context, struct cluster **ret, struct error *err)
+{
+	auto_json json_t *observation = NULL;
+
+	if (observe_cluster(context->kube, context->pool, OBSERVE_ALL, &observation, err) < 0)
+		return -1;
+	return cluster_build(observation, ret, err);
+}
+
+/* How long Pods may take to be created, and nodes to answer again. */
+#define REST_PATIENCE_MS 60000
+#define REST_AGAIN_MS 2000
+
+/* A look that can tell, or the last one before the end of the patience. */
+static int rest_observe(struct step_context *context, struct cluster **ret, struct error *err)
+{
+	int64_t end = clock_monotonic_ms() + REST_PATIENCE_MS;
+
+	while (true) {
+		auto_cluster struct cluster *cluster = NULL;
+		auto_free char *unsettled = NULL;
+
+		if (rest_look(context, &cluster, err) < 0)
+			return -1;
+		unsettled = plan_stale_unsettled(cluster);
+		if (!unsettled || clock_monotonic_ms() > end) {
+			if (unsettled)
+				log_warning(
+					"%s: whether it holds old addresses is not known; 'kubectl "
+					"renumber status' tells later",
+					unsettled);
+			*ret = steal(cluster);
+			return 0;
+		}
+		context->say(context, "%s; looking again", unsettled);
+		if (step_pause(context, REST_AGAIN_MS, err) < 0)
+			return -1;
+	}
+}
+
 static int rest_round(struct step_context *context, const struct plan_step *step, size_t *ret_found,
 		      struct error *err)
 {
-	auto_json json_t *observation = NULL;
 	auto_cluster struct cluster *cluster = NULL;
 	auto_plan_workloads struct plan_workloads list = {0};
 	auto_json json_t *workloads = NULL;
-	struct plan_stale query = {0};
+	struct plan_stale query = {.seen_only = true};
 
-	if (step_text(step, "to", &query.to, err) < 0 ||
-	    observe_cluster(context->kube, context->pool, OBSERVE_ALL, &observation, err) < 0 ||
-	    cluster_build(observation, &cluster, err) < 0)
+	if (step_text(step, "to", &query.to, err) < 0 || rest_observe(context, &cluster, err) < 0)
 		return -1;
 	query.cluster = cluster;
 	query.former = cluster_former_ranges(cluster, query.to);

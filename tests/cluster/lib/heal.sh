@@ -143,7 +143,9 @@ snapshot() {
 # snapshot_objects TYPES FILE
 snapshot_objects() {
 	kc get "$1" -A -o json >"$2.json" || return 1
-	jq -cS '.items[] | del(.status, .metadata.managedFields)
+	# Pods that are ending go away by themselves.
+	jq -cS '.items[] | select(.kind != "Pod" or (.metadata.deletionTimestamp | not))
+		| del(.status, .metadata.managedFields)
 		| if .kind | IN("Service", "ConfigMap", "ServiceCIDR", "IPAddress", "EndpointSlice", "ValidatingAdmissionPolicy")
 		  then . else del(.metadata.resourceVersion) end' "$2.json" | sort >"$2"
 }
