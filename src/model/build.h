@@ -18,6 +18,7 @@ struct build {
 void build_objects(const struct build *b); /* nodes, Services, ServiceCIDRs, Pods, events */
 void build_config(const struct build *b);  /* ConfigMaps */
 void build_hosts(const struct build *b);   /* what the machines said */
+void build_surroundings(const struct build *b);
 void build_regime(const struct build *b);
 void build_ranges(const struct build *b);
 void build_dead(const struct build *b);

@@ -46,6 +46,7 @@ static void build_kubeadm(const struct build *b)
 	}
 	c->kubeadm_known = true;
 	c->kubeadm_service_subnet = arena_text(b->arena, config.service_subnet);
+	c->kubeadm_pod_subnet = arena_text(b->arena, config.pod_subnet);
 	c->kubeadm_control_plane_endpoint = arena_text(b->arena, config.control_plane_endpoint);
 	c->kubeadm_dns_domain = arena_text(b->arena, config.dns_domain);
 	c->kubeadm_range = arena_text(b->arena, kubeadm_config_service_range(&config));

@@ -57,6 +57,45 @@ static struct cluster_texts cluster_addresses(const struct build *b, const json_
 	return texts;
 }
 
+/* Those whose tool wrote it once, and who do not write it again by themselves. */
+static bool manager_is_single(const char *manager)
+{
+	static const char *const single[] = {"kubectl-renumber", "kubeadm",	  "kube-apiserver",
+					     "kubectl-edit",	 "kubectl-patch", "kubectl-create"};
+
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+		if (strcmp(manager, single[i]) == 0)
+			return true;
+	return false;
+}
+
+static const char *service_pinned_by(const json_t *object)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(json_path(object, "metadata.managedFields"), i, entry) {
+		const char *manager = text_at(entry, "manager");
+
+		if (manager && !manager_is_single(manager))
+			return manager;
+	}
+	return NULL;
+}
+
+static const char *service_owner(const struct build *b, const json_t *object)
+{
+	const json_t *owner;
+	size_t i;
+
+	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, owner) {
+		if (json_path_bool(owner, "controller", false))
+			return arena_format(b->arena, "%s/%s", text_at(owner, "kind"),
+					    text_at(owner, "name"));
+	}
+	return NULL;
+}
+
 static void build_service(const struct build *b, struct cluster_service *s, const json_t *object)
 {
 	const json_t *spec = json_path(object, "spec");
@@ -73,6 +112,8 @@ static void build_service(const struct build *b, struct cluster_service *s, cons
 	s->ingress_ips = ingress_addresses(b, object);
 	s->has_selector = json_object_size(json_path(spec, "selector")) > 0;
 	s->created_s = build_time(object, "metadata.creationTimestamp");
+	s->pinned_by = service_pinned_by(object);
+	s->owner = service_owner(b, object);
 	s->alias_run = text_at(object, "metadata.labels." CLUSTER_RUN_LABEL);
 }
 
@@ -139,6 +180,11 @@ static void build_nodes(const struct build *b)
 			json_object_get(labels, "node-role.kubernetes.io/control-plane") ||
 			json_object_get(labels, "node-role.kubernetes.io/master");
 		n->ready = condition_is(object, "Ready", "True", false);
+		n->labels = labels;
+		n->provider = text_at(object, "spec.providerID");
+		n->cluster_api =
+			json_string_value(json_object_get(json_path(object, "metadata.annotations"),
+							  "cluster.x-k8s.io/cluster-name"));
 		n->kubelet_version = text_at(object, "status.nodeInfo.kubeletVersion");
 		n->pod_cidrs = build_texts(b, json_path(object, "spec.podCIDRs"));
 		if (!n->pod_cidrs.count && text_at(object, "spec.podCIDR")) {
@@ -224,6 +270,8 @@ static void build_pod(const struct build *b, struct cluster_pod *p, const json_t
 	p->static_pod = p->mirror_uid != NULL;
 	p->deleting = text_at(object, "metadata.deletionTimestamp") != NULL;
 	p->node = text_at(object, "spec.nodeName");
+	p->address = text_at(object, "status.podIP");
+	p->labels = json_path(object, "metadata.labels");
 	p->phase = text_at(object, "status.phase");
 	p->dns_policy = text_at(object, "spec.dnsPolicy");
 	p->host_network = json_path_bool(object, "spec.hostNetwork", false);

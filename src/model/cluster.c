@@ -76,6 +76,7 @@ int cluster_build(json_t *observation, struct cluster **ret, struct error *err)
 	cluster->index = index_new(build.arena, cluster);
 	build_config(&build);
 	build_hosts(&build);
+	build_surroundings(&build);
 	build_regime(&build);
 	build_ranges(&build);
 	build_dead(&build);

@@ -134,6 +134,11 @@ struct cluster_node {
 	unsigned int api_port; /* 6443 unless flags say otherwise */
 	struct cluster_certificate served;
 	const char *served_problem; /* why `served` is not known */
+	bool health_known;	    /* its /readyz was asked (OBSERVE_SURROUNDINGS) */
+	const char *health_problem; /* NULL: all of it is well */
+	const json_t *labels;	    /* object of strings */
+	const char *provider;	    /* spec.providerID, "aws:///eu-west-1a/i-0123" */
+	const char *cluster_api;    /* the Cluster API cluster whose machine it is, or NULL */
 };
 
 struct cluster_service {
@@ -148,6 +153,9 @@ struct cluster_service {
 	bool has_selector;
 	int64_t created_s;
 	const char *alias_run; /* value of our run label, NULL: not one of our aliases */
+	const char *pinned_by; /* a field manager that wrote its clusterIP down and may do so again
+				* ("helm", "argocd-controller"); NULL: none */
+	const char *owner;     /* "Kind/name" of its controller, or NULL */
 	const json_t *object;  /* the whole object as the server gave it (without managedFields) */
 };
 
@@ -169,6 +177,8 @@ struct cluster_pod {
 	const char *node;
 	const char *phase;
 	const char *dns_policy;
+	const char *address;	/* status.podIP */
+	const json_t *labels;	/* object of strings */
 	const char *owner_kind; /* controller owner: ReplicaSet, DaemonSet, …; NULL: unmanaged */
 	const char *owner_name;
 	bool host_network;
@@ -212,6 +222,34 @@ struct cluster_leftover {
 	int64_t renewed_s; /* of a Lease, else 0 */
 	int64_t duration_s;
 	const char *holder; /* of a Lease, or NULL */
+};
+
+/* An object for whose sake API servers call a Service. */
+struct cluster_caller {
+	const char *kind; /* "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration",
+			   * "CustomResourceDefinition" (conversion), "APIService" */
+	const char *name;
+	const char *namespace_; /* of the Service */
+	const char *service;
+	bool fail_closed;   /* requests fail while the Service does not answer */
+	bool sees_services; /* a webhook that is asked when a Service is written */
+};
+
+/* A NetworkPolicy that says who may dial the Pods that it selects. */
+struct cluster_policy {
+	const char *namespace_;
+	const char *name;
+	const json_t *pods; /* its podSelector */
+};
+
+/* What a ResourceQuota says about Services: "services", "count/services",
+ * "services.loadbalancers". */
+struct cluster_quota {
+	const char *namespace_;
+	const char *name;
+	const char *resource;
+	uint64_t hard;
+	uint64_t used;
 };
 
 /* A range that some source names. */
@@ -272,6 +310,7 @@ struct cluster {
 	struct cluster_config_map kubeadm_config; /* kube-system/kubeadm-config */
 	const char *kubeadm_text;		  /* its ClusterConfiguration */
 	const char *kubeadm_service_subnet;
+	const char *kubeadm_pod_subnet;
 	const char *kubeadm_control_plane_endpoint;
 	const char *kubeadm_dns_domain;
 	struct cluster_texts kubeadm_cert_sans;
@@ -298,6 +337,17 @@ struct cluster {
 
 	struct cluster_leftover *leftovers;
 	size_t leftover_count;
+
+	/* What stands around the Services (OBSERVE_SURROUNDINGS). */
+	bool surroundings_known;
+	struct cluster_texts surroundings_unseen; /* what could not be listed: "resourcequotas" */
+	struct cluster_caller *callers;
+	size_t caller_count;
+	struct cluster_policy *policies;
+	size_t policy_count;
+	struct cluster_quota *quotas;
+	size_t quota_count;
+	struct cluster_texts definitions; /* names of CustomResourceDefinitions */
 
 	/* kubernetes-services-endpoint in kube-system or tigera-operator, as calico reads it */
 	struct cluster_config_map services_endpoint;
@@ -372,6 +422,9 @@ const struct cluster_service_cidr *cluster_default_cidr(const struct cluster *cl
  * from the disk, what the server still shows. An array of strings, a new reference.
  */
 json_t *cluster_certificate_names(const struct cluster *cluster, const struct cluster_node *node);
+
+/* True when a label selector ({matchLabels, matchExpressions}; empty: all) selects these labels. */
+bool cluster_selects(const json_t *selector, const json_t *labels);
 
 size_t cluster_control_plane_count(const struct cluster *cluster);
 

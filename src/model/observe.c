@@ -26,6 +26,10 @@ int observe_cluster(struct kube_client *kube, struct node_pool *pool, unsigned i
 			observe_hosts(nodes, document);
 		observe_served(nodes, document);
 	}
+	if (what & OBSERVE_SURROUNDINGS) {
+		observe_surroundings(kube, document);
+		observe_health(kube, document);
+	}
 	*ret_observation = steal(document);
 	return 0;
 }

@@ -22,6 +22,9 @@
  *		containers: [{podUID, containerID, startedAt, env, nameservers, sandbox}],
  *		routes: [CIDR], audit: as in pki/audit.h,
  *		problems: [what could not be looked at]}}
+ *	validatingWebhooks, mutatingWebhooks, definitions, apiServices, networkPolicies,
+ *	resourceQuotas: lists, with OBSERVE_SURROUNDINGS; surroundings: {unseen: [plural]}
+ *	health: {node: {ready} or {problem}}, with OBSERVE_SURROUNDINGS
  *	served: {node: {certificate: as in pki/cert.h} or {problem}}
  *
  * Secrets are never in it: no Secret is read, of kubeconfigs only the server's URL is kept, of
@@ -32,6 +35,8 @@ enum observe_what {
 	OBSERVE_HOSTS =
 		1 << 1, /* manifests, processes, certificates, kubelet files of every node */
 	OBSERVE_ALL = OBSERVE_API | OBSERVE_HOSTS,
+	/* what a migration must know beside: who calls Services, policies, quotas, health */
+	OBSERVE_SURROUNDINGS = 1 << 2,
 };
 
 /*

@@ -11,7 +11,8 @@
 /* What is kept of each kind of object: what model/build_*.c reads. */
 static const char *const node_fields[] = {
 	"metadata.name",      "metadata.uid",
-	"metadata.labels",    "spec.podCIDR",
+	"metadata.labels",    "metadata.annotations.cluster\\.x-k8s\\.io/cluster-name",
+	"spec.providerID",    "spec.podCIDR",
 	"spec.podCIDRs",      "spec.taints",
 	"spec.unschedulable", "status.conditions",
 	"status.addresses",   "status.nodeInfo.kubeletVersion",
@@ -30,6 +31,7 @@ static const char *const pod_fields[] = {
 	"spec.hostNetwork",
 	"status.phase",
 	"status.startTime",
+	"status.podIP",
 	"status.conditions",
 };
 static const char *const container_fields[] = {"name", "envFrom"};
@@ -112,12 +114,33 @@ static json_t *trim_pod(const json_t *object)
 	return pod;
 }
 
-/* Whole, but for what only fills memory: plans keep it as the backup. */
+/* Of the managers of fields those who wrote a clusterIP down, without the list of fields. */
+static json_t *trim_managers(const json_t *object)
+{
+	static const char *const kept[] = {"manager", "operation"};
+	json_t *managers = json_array();
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(json_path(object, "metadata.managedFields"), i, entry) {
+		if (json_path(entry, "fieldsV1.f:spec.f:clusterIP"))
+			json_array_append_new(managers, observe_trim(entry, kept, COUNT(kept)));
+	}
+	return managers;
+}
+
+/* Whole, but for what only fills memory. */
 static json_t *trim_service(const json_t *object)
 {
-	json_t *service = json_deep_copy(object);
+	json_t *service = json_copy((json_t *)(uintptr_t)object);
+	json_t *metadata = json_copy(json_path(object, "metadata"));
+	json_t *managers = trim_managers(object);
 
-	json_object_del(json_path(service, "metadata"), "managedFields");
+	json_object_del(metadata, "managedFields");
+	if (json_array_size(managers))
+		json_object_set(metadata, "managedFields", managers);
+	json_decref(managers);
+	json_object_set_new(service, "metadata", metadata);
 	return service;
 }
 

@@ -19,6 +19,12 @@ void observe_hosts(struct node_pool *pool, json_t *document);
  * itself (pool NULL: not). */
 void observe_served(struct node_pool *pool, json_t *document);
 
+/* Webhooks, APIServices and others that call Services, NetworkPolicies, quotas. */
+void observe_surroundings(struct kube_client *kube, json_t *document);
+
+/* /readyz of each control plane. */
+void observe_health(struct kube_client *kube, json_t *document);
+
 /* A copy with only these fields (paths as in text/json.h), absent ones left out. New reference. */
 json_t *observe_trim(const json_t *object, const char *const paths[], size_t count);
 
