@@ -43,6 +43,62 @@ static char *range_gates(const char *gates)
 	return alloc_text(DUAL_WRITE_GATE "=true");
 }
 
+/* All API servers, for those who wait for them or stand in for one of them. */
+static json_t *range_api_servers(const struct planner *p)
+{
+	json_t *servers = json_array();
+
+	for (size_t i = 0; i < p->cluster->node_count; i++) {
+		const struct cluster_node *node = &p->cluster->nodes[i];
+
+		if (node->control_plane && node->address)
+			json_array_append_new(
+				servers, json_pack("{s:s, s:s, s:i}", "node", node->name, "address",
+						   node->address, "port",
+						   node->api_port ? (int)node->api_port : 6443));
+	}
+	return servers;
+}
+
+/* Aliases of default/kubernetes with slices of ours, as planned so far. */
+static json_t *range_aliases(const struct planner *p)
+{
+	json_t *aliases = json_array();
+
+	for (size_t i = 0; i < p->plan->count; i++) {
+		const json_t *parameters = p->plan->steps[i].parameters;
+
+		if (strcmp(p->plan->steps[i].kind, "alias") == 0 &&
+		    json_object_get(parameters, "endpoints"))
+			json_array_append_new(
+				aliases, json_pack("{s:O, s:O}", "namespace",
+						   json_object_get(parameters, "namespace"), "name",
+						   json_object_get(parameters, "name")));
+	}
+	return aliases;
+}
+
+/* A restart that nobody notices; in a repair the servers are not in use at the address that
+ * matters, and seconds count. */
+static const char *range_kind(const struct planner *p, bool api, json_t *parameters)
+{
+	json_t *servers;
+
+	if (!planner_migrates(p))
+		return "manifest-flags";
+	if (!api)
+		return "roll";
+	servers = range_api_servers(p);
+	if (json_array_size(servers) > 1)
+		json_object_set_new(parameters, "keepOut",
+				    json_string(p->cluster->major > 1 || p->cluster->minor >= 30
+							? "policy"
+							: "webhook"));
+	json_object_set_new(parameters, "servers", servers);
+	json_object_set_new(parameters, "aliases", range_aliases(p));
+	return "roll";
+}
+
 static void range_component(struct planner *p, enum plan_stage stage,
 			    const struct cluster_node *node,
 			    const struct cluster_component *component, const char *program,
@@ -52,6 +108,7 @@ static void range_component(struct planner *p, enum plan_stage stage,
 		alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
 	auto_json json_t *flags = json_array();
 	json_t *parameters;
+	const char *kind;
 	bool manifest_new = cluster_range_equal(component->manifest_range, p->to);
 	bool running_new =
 		!component->running_range || cluster_range_equal(component->running_range, p->to);
@@ -77,14 +134,24 @@ static void range_component(struct planner *p, enum plan_stage stage,
 		json_object_set_new(parameters, "port",
 				    json_integer(node->api_port ? node->api_port : 6443));
 	}
-	plan_step_why(plan_add(p->plan, stage, "manifest-flags", subject, parameters),
+	kind = range_kind(p, api, parameters);
+	plan_step_why(plan_add(p->plan, stage, kind, subject, parameters),
 		      "every server must give out the same range");
+}
+
+static bool range_rolls(const struct planner *p)
+{
+	for (size_t i = 0; i < p->plan->count; i++)
+		if (strcmp(p->plan->steps[i].kind, "roll") == 0)
+			return true;
+	return false;
 }
 
 /* One control plane after the other, and what kubeadm reads with the last. */
 static void range_servers(struct planner *p, enum plan_stage stage)
 {
 	auto_json json_t *none = json_array();
+	auto_json json_t *servers = range_api_servers(p);
 
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
@@ -96,6 +163,10 @@ static void range_servers(struct planner *p, enum plan_stage stage)
 		range_component(p, stage, node, &node->host.controller_manager,
 				"kube-controller-manager", false);
 	}
+	if (planner_migrates(p) && json_array_size(servers) > 1 && range_rolls(p))
+		plan_step_why(plan_add(p->plan, stage, "converge", "all nodes",
+				       json_pack("{s:O, s:b}", "servers", servers, "remove", 1)),
+			      "the next stage relies on what the last server's return changed");
 	if (planner_migrates(p) && p->cluster->kubeadm_known)
 		planner_kubeadm_config(p, stage, p->to, none);
 }

@@ -18,6 +18,8 @@ extern const struct step_kind step_certificate;
 extern const struct step_kind step_certificate_served;
 extern const struct step_kind step_kubeadm_config;
 extern const struct step_kind step_manifest_flags;
+extern const struct step_kind step_roll;
+extern const struct step_kind step_converge_kind;
 extern const struct step_kind step_stray_manifest;
 extern const struct step_kind step_kubelet_config;
 extern const struct step_kind step_kubelet_dns;

@@ -17,6 +17,8 @@ static const struct step_kind *const step_table[] = {
 	&step_certificate_served,
 	&step_kubeadm_config,
 	&step_manifest_flags,
+	&step_roll,
+	&step_converge_kind,
 	&step_stray_manifest,
 	&step_kubelet_config,
 	&step_kubelet_dns,

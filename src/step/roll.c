@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roll: restarts an API server or a controller-manager with other flags, so that nobody notices.
+ * Parameters: those of manifest-flags, and
+ *   servers  array of {node, address, port}: all API servers, this one among them
+ *   aliases  array of {namespace, name}: aliases of default/kubernetes whose slices we write
+ *   keepOut  optional "policy" or "webhook" (step/keep_out.h): default/kubernetes itself
+ *
+ * An API server that gets SIGTERM takes its address out of default/kubernetes and closes its door
+ * milliseconds later (kubernetesservice/controller.go, genericapiserver.go), before proxies know: a
+ * request or two fail. So it is taken out first, every proxy is seen to know, and it comes back
+ * when it was ready for a while. The only API server cannot be spared; the plan says so.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "step/converge.h"
+#include "step/keep_out.h"
+#include "step/kinds.h"
+#include "step/service.h"
+#include "step/static_pod.h"
+
+static const char *roll_address(const struct plan_step *step)
+{
+	return step_optional_text(step, "address");
+}
+
+static const json_t *roll_servers(const struct plan_step *step)
+{
+	return json_object_get(step->parameters, "servers");
+}
+
+static bool roll_has_peers(const struct plan_step *step)
+{
+	return roll_address(step) && json_array_size(roll_servers(step)) > 1;
+}
+
+static void roll_describe(const struct plan_step *step, struct buffer *out)
+{
+	step_static_pod_describe(step, out);
+	if (roll_has_peers(step))
+		buffer_text(out, " (taken out of service first)");
+	else if (roll_address(step))
+		buffer_text(out, " (the only API server: away for a minute or less)");
+	else
+		buffer_text(out, " (restarts it)");
+}
+
+/* ---- slices of the alias ---- */
+
+static bool roll_slice_is_ours(const json_t *slice)
+{
+	return json_path_is(slice, "metadata.labels.endpointslice\\.kubernetes\\.io/managed-by",
+			    "kubectl-renumber");
+}
+
+/* Where the address stands in the slice's endpoints; their number when it does not. */
+static size_t roll_slice_find(const json_t *slice, const char *address)
+{
+	const json_t *endpoints = json_object_get(slice, "endpoints");
+	size_t i;
+	const json_t *endpoint;
+
+	json_array_foreach(endpoints, i, endpoint) {
+		if (json_path_is(endpoint, "addresses.0", address))
+			return i;
+	}
+	return json_array_size(endpoints);
+}
+
+static bool roll_slice_fits(const json_t *slice, const char *address)
+{
+	return roll_slice_is_ours(slice) &&
+	       json_path_is(slice, "addressType", strchr(address, ':') ? "IPv6" : "IPv4");
+}
+
+/* Of all aliases; the caller releases *ret. */
+static int roll_slices(struct step_context *context, const struct plan_step *step, json_t **ret,
+		       struct error *err)
+{
+	auto_json json_t *all = json_array();
+	const json_t *alias;
+	size_t i;
+
+	json_array_foreach(json_object_get(step->parameters, "aliases"), i, alias) {
+		auto_json json_t *slices = NULL;
+
+		if (step_slices(context, json_path_text(alias, "namespace"),
+				json_path_text(alias, "name"), &slices, err) < 0)
+			return -1;
+		json_array_extend(all, slices);
+	}
+	*ret = steal(all);
+	return 0;
+}
+
+/* Takes the server out of the alias' slices, or puts it back. */
+static int roll_alias(struct step_context *context, const struct plan_step *step, bool in,
+		      struct error *err)
+{
+	const char *address = roll_address(step);
+	auto_json json_t *slices = NULL;
+	json_t *slice;
+	size_t i;
+
+	if (roll_slices(context, step, &slices, err) < 0)
+		return -1;
+	json_array_foreach(slices, i, slice) {
+		json_t *endpoints = json_object_get(slice, "endpoints");
+		size_t at = roll_slice_find(slice, address);
+		auto_free char *version = NULL;
+		struct kube_target target = {.group = "discovery.k8s.io",
+					     .plural = "endpointslices",
+					     .space = json_path_text(slice, "metadata.namespace"),
+					     .name = json_path_text(slice, "metadata.name")};
+
+		if (!roll_slice_fits(slice, address) || (at < json_array_size(endpoints)) == in)
+			continue;
+		if (in)
+			json_array_append_new(endpoints,
+					      json_pack("{s:[s], s:{s:b}}", "addresses", address,
+							"conditions", "ready", 1));
+		else if (json_array_size(endpoints) > 1)
+			json_array_remove(endpoints, at);
+		if (step_slice_version(context, &version, err) < 0)
+			return -1;
+		target.version = version;
+		if (kube_client_replace(context->kube, &target, slice, NULL, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* False: some slice of the alias lacks the server. */
+static int roll_alias_has(struct step_context *context, const struct plan_step *step, bool *ret,
+			  struct error *err)
+{
+	auto_json json_t *slices = NULL;
+	const json_t *slice;
+	size_t i;
+
+	if (roll_slices(context, step, &slices, err) < 0)
+		return -1;
+	*ret = true;
+	json_array_foreach(slices, i, slice) {
+		if (roll_slice_fits(slice, roll_address(step)) &&
+		    roll_slice_find(slice, roll_address(step)) ==
+			    json_path_count(slice, "endpoints"))
+			*ret = false;
+	}
+	return 0;
+}
+
+/* ---- the other servers ---- */
+
+static bool roll_is_ready(struct step_context *context, const json_t *server)
+{
+	auto_error struct error ignored = {0};
+	auto_kube_reply struct kube_reply reply = {0};
+	auto_kube_client struct kube_client *kube =
+		kube_client_at(context->kube, json_path_text(server, "address"),
+			       (uint16_t)json_path_int(server, "port", 6443), &ignored);
+
+	return kube && kube_client_get_raw(kube, "/readyz", &reply, &ignored) == 0;
+}
+
+/* One that is not ready; NULL: all the others are. */
+static const json_t *roll_find_unready(struct step_context *context, const struct plan_step *step)
+{
+	const json_t *server;
+	size_t i;
+
+	json_array_foreach(roll_servers(step), i, server) {
+		if (!json_path_is(server, "address", roll_address(step)) &&
+		    !roll_is_ready(context, server))
+			return server;
+	}
+	return NULL;
+}
+
+static int roll_peers_ready(struct step_context *context, const struct plan_step *step,
+			    bool *ret_done, struct error *err)
+{
+	const json_t *unready = roll_find_unready(context, step);
+
+	(void)err;
+	*ret_done = !unready;
+	if (unready)
+		context->say(context, "waiting for the API server on %s: it must be ready first",
+			     json_path_text(unready, "node"));
+	return 0;
+}
+
+/* A client of another server: the one of the kubeconfig may be the one that goes away. */
+static struct kube_client *roll_peer(struct step_context *context, const struct plan_step *step,
+				     struct error *err)
+{
+	const json_t *server;
+	size_t i;
+
+	json_array_foreach(roll_servers(step), i, server) {
+		if (!json_path_is(server, "address", roll_address(step)) &&
+		    roll_is_ready(context, server))
+			return kube_client_at(context->kube, json_path_text(server, "address"),
+					      (uint16_t)json_path_int(server, "port", 6443), err);
+	}
+	error_put(err, ERROR_NETWORK, "no other API server is ready");
+	return NULL;
+}
+
+/* ---- out, restart, in ---- */
+
+#define ROLL_PEERS_MS 120000
+#define ROLL_LISTED_MS 60000
+
+static int roll_out(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	const char *how = step_optional_text(step, "keepOut");
+
+	if (step_wait(context, step, roll_peers_ready, 1000, ROLL_PEERS_MS,
+		      "not all of the other API servers are ready", err) < 0)
+		return -1;
+	context->say(context, "taking the API server on %s out of service",
+		     step_optional_text(step, "node"));
+	if (step_converge_prepare(context, err) < 0 || roll_alias(context, step, false, err) < 0)
+		return -1;
+	if (how && step_keep_out(context, how, roll_servers(step), roll_address(step), err) < 0)
+		return -1;
+	return step_converge(context, roll_servers(step), roll_address(step), err);
+}
+
+/* While the address is kept out nobody takes another server out that fails: then rather end it. */
+static int roll_ready(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	if (step_optional_text(step, "keepOut") && roll_find_unready(context, step)) {
+		log_warning("another API server is not ready while the one on %s restarts",
+			    step_optional_text(step, "node"));
+		if (step_keep_out_end(context, err) < 0)
+			return -1;
+	}
+	return step_static_pod_ready(context, step, ret_done, err);
+}
+
+static int roll_listed(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		       struct error *err)
+{
+	return step_keep_out_listed(context, roll_address(step), ret_done, err);
+}
+
+static int roll_in(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	if (roll_alias(context, step, true, err) < 0 ||
+	    (step_optional_text(step, "keepOut") && step_keep_out_end(context, err) < 0))
+		return -1;
+	context->say(context, "waiting until %s is back in default/kubernetes", roll_address(step));
+	if (step_wait(context, step, roll_listed, 500, ROLL_LISTED_MS,
+		      "the API server is ready but not among the endpoints of default/kubernetes",
+		      err) < 0)
+		return -1;
+	return step_converge(context, roll_servers(step), NULL, err);
+}
+
+static int roll_restart(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	if (step_static_pod_write(context, step, err) < 0)
+		return -1;
+	return step_static_pod_settle(context, step, roll_ready, err);
+}
+
+static int roll_drained(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	auto_error struct error problem = {0};
+	bool restarted = false;
+
+	if (step_static_pod_check(context, step, &restarted, err) < 0)
+		return -1;
+	if (restarted ||
+	    (roll_out(context, step, err) == 0 && roll_restart(context, step, err) == 0))
+		return roll_in(context, step, err);
+	/* a server that is not well takes itself out, and others must be free to go out */
+	if (step_optional_text(step, "keepOut") && step_keep_out_end(context, &problem) < 0)
+		log_warning("%s", error_text(&problem));
+	return -1;
+}
+
+/* ---- the controller-manager ---- */
+
+static const struct kube_target roll_lease = {.group = "coordination.k8s.io",
+					      .version = "v1",
+					      .plural = "leases",
+					      .space = "kube-system",
+					      .name = "kube-controller-manager"};
+
+#define ROLL_LEADER_MS 120000
+/* Held by one that renews it: every 2 s. */
+#define ROLL_RENEWALS 2
+
+/* After the leader was restarted nobody keeps endpoints right until another one leads: 15 s. */
+static int roll_await_leader(struct step_context *context, struct error *err)
+{
+	int64_t end = clock_monotonic_ms() + ROLL_LEADER_MS;
+	auto_free char *last = NULL;
+	int renewed = -1; /* the first look is no renewal */
+
+	context->say(context, "waiting until a controller-manager leads");
+	while (renewed < ROLL_RENEWALS) {
+		auto_json json_t *lease = NULL;
+		const char *renew_time;
+		const char *holder;
+
+		if (step_find(context, &roll_lease, &lease, err) < 0)
+			return -1;
+		if (!lease) {
+			/* before 1.20 the lock was on an Endpoints object, which says nothing */
+			return step_pause(context, 20000, err);
+		}
+		renew_time = json_path_text(lease, "spec.renewTime");
+		holder = json_path_text(lease, "spec.holderIdentity");
+		if (holder && *holder && renew_time && (!last || strcmp(last, renew_time) != 0)) {
+			free(last);
+			last = alloc_text(renew_time);
+			renewed++;
+		}
+		if (clock_monotonic_ms() > end)
+			return error_set(err, ERROR_NETWORK, "no controller-manager leads");
+		if (step_pause(context, 500, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int roll_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	bool kept_out = false;
+
+	if (step_static_pod_check(context, step, ret_done, err) < 0)
+		return -1;
+	if (!*ret_done || !roll_has_peers(step))
+		return 0;
+	if (step_keep_out_present(context, &kept_out, err) < 0 ||
+	    roll_alias_has(context, step, ret_done, err) < 0)
+		return -1;
+	*ret_done = *ret_done && !kept_out;
+	return 0;
+}
+
+static int roll_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	struct step_context via = *context;
+	auto_kube_client struct kube_client *peer = NULL;
+
+	if (step_need_nodes(context, step, err) < 0)
+		return -1;
+	if (!roll_address(step))
+		return step_static_pod_apply(context, step, err) < 0
+			       ? -1
+			       : roll_await_leader(context, err);
+	if (!roll_has_peers(step))
+		return step_static_pod_apply(context, step, err);
+	peer = roll_peer(context, step, err);
+	if (!peer)
+		return -1;
+	via.kube = peer;
+	return roll_drained(&via, step, err);
+}
+
+const struct step_kind step_roll = {
+	.name = "roll",
+	.describe = roll_describe,
+	.check = roll_check,
+	.apply = roll_apply,
+};
