@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * echo PORT...: answers each line (TCP) and each datagram (UDP) on every port
- * with "pong HOSTNAME PORT", and leaves it to the client to close.
+ * with "pong HOSTNAME PORT", and leaves it to the client to close. When it is
+ * ended it goes on for DRAIN_SECONDS, as a server should that others still send
+ * requests to until they have heard of it.
  */
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,6 +18,7 @@
 #define PORTS 8
 #define CLIENTS 1000
 #define IDLE_SECONDS 10
+#define DRAIN_SECONDS 6
 
 struct client {
 	int port;
@@ -28,6 +31,12 @@ static size_t n_polled, n_fixed;
 static char host[64];
 
 static void on_term(int signal)
+{
+	(void)signal;
+	alarm(DRAIN_SECONDS);
+}
+
+static void on_alarm(int signal)
 {
 	(void)signal;
 	_exit(0);
@@ -117,6 +126,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int a;
 
+	signal(SIGALRM, on_alarm);
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);
 	gethostname(host, sizeof(host) - 1);
@@ -126,7 +136,8 @@ int main(int argc, char **argv)
 	}
 	n_fixed = n_polled;
 	for (;;) {
-		poll(polled, n_polled, 1000);
+		if (poll(polled, n_polled, 1000) < 0)
+			continue;
 		for (i = n_polled; i-- > n_fixed;) {
 			if (serve_client(i) == 0)
 				continue;

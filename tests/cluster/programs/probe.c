@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe --config FILE --out FILE --ca FILE --node NAME --from node|pod
+ * probe --config FILE --out FILE --ca FILE --node NAME --from node|pod [--control PORT]
  *
  * Lines of FILE: KIND NAME ADDRESS PORT PERIOD_MS [QUESTION]
  *   tls   verified GET /livez     tcp, udp   "ping" to an echo server
  *   dns   an A record of QUESTION
  * When FILE changes the counting begins anew with what it says then. The summary
  * is written to --out every two seconds and at the end (SIGTERM), changes between
- * answered and failed to OUT.events as they happen.
+ * answered and failed to OUT.events as they happen, and two files grow for those
+ * who look at a part of the time only:
+ *   OUT.counts    TIME NAME REQUESTS FAILED, since the beginning, every two seconds
+ *   OUT.failures  FROM TO COUNT NODE node|pod NAME ADDRESS:PORT REASON
+ * Failed requests have a line each, the many of a long outage one for two seconds.
+ * With --control PORT a second process echoes on that port. A target named control…
+ * has its slow answers in OUT.failures, too: they tell a stall of the machine from
+ * one of what is probed.
  */
 #include "probe.h"
 
@@ -55,9 +62,13 @@ int64_t probe_realtime(void)
 static int option_read(int argc, char **argv, const char **ret_ca)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"out", required_argument, NULL, 'o'},
-		{"ca", required_argument, NULL, 'a'},	  {"node", required_argument, NULL, 'n'},
-		{"from", required_argument, NULL, 'f'},	  {0},
+		{"config", required_argument, NULL, 'c'},
+		{"out", required_argument, NULL, 'o'},
+		{"ca", required_argument, NULL, 'a'},
+		{"node", required_argument, NULL, 'n'},
+		{"from", required_argument, NULL, 'f'},
+		{"control", required_argument, NULL, 'l'},
+		{0},
 	};
 	int option;
 
@@ -77,6 +88,9 @@ static int option_read(int argc, char **argv, const char **ret_ca)
 			break;
 		case 'f':
 			probe.from = optarg;
+			break;
+		case 'l':
+			probe.control_port = (int)strtol(optarg, NULL, 10);
 			break;
 		default:
 			return -1;
@@ -121,6 +135,7 @@ static bool config_changed(void)
 /* Starts what is due, ends what is overdue; returns when there is something to do next. */
 static int64_t beat(int64_t now)
 {
+	static int64_t late;
 	int64_t next = now + 100000;
 	size_t i;
 
@@ -138,6 +153,11 @@ static int64_t beat(int64_t now)
 		if (now >= t->next && t->started - t->counted < PROBE_RING) {
 			if (now - t->next > probe.greatest_stall)
 				probe.greatest_stall = now - t->next;
+			if (now - t->next > PROBE_SLOW_MS * 1000 &&
+			    now - late > PROBE_SLOW_MS * 1000) {
+				probe_late(&probe, now - t->next);
+				late = now;
+			}
 			request_start(&probe, t);
 			/* After a stall of this process the beat goes on; nothing is made up for. */
 			t->next += t->period * (1 + (now - t->next) / t->period);
@@ -176,12 +196,14 @@ int main(int argc, char **argv)
 
 	if (option_read(argc, argv, &ca) < 0) {
 		fprintf(stderr, "usage: probe --config FILE --out FILE --ca FILE --node NAME "
-				"--from node|pod\n");
+				"--from node|pod [--control PORT]\n");
 		return 1;
 	}
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);
 	signal(SIGPIPE, SIG_IGN);
+	if (probe.control_port && probe_control(probe.control_port) < 0)
+		return 1;
 	probe.tls = SSL_CTX_new(TLS_client_method());
 	if (!probe.tls || SSL_CTX_load_verify_file(probe.tls, ca) != 1) {
 		fprintf(stderr, "probe: cannot read the certificate authority '%s'\n", ca);

@@ -19,6 +19,8 @@
 #define PROBE_RING 128	  /* requests of one target under way; more than LIMIT / period */
 #define PROBE_FAILURES 20 /* the first of them are reported one by one */
 #define PROBE_REASON 96
+#define PROBE_RUN 50	  /* failures of one run that OUT.failures has a line for each */
+#define PROBE_SLOW_MS 400 /* a control that takes longer shows a stall of the machine */
 
 enum probe_kind { PROBE_TLS, PROBE_TCP, PROBE_UDP, PROBE_DNS };
 
@@ -67,6 +69,11 @@ struct target {
 	int64_t first_ok; /* CLOCK_REALTIME, 0: never */
 	bool events_known;
 	bool last_failed;
+	bool control;	   /* its name begins with "control": what is slow is noted, too */
+	uint64_t run;	   /* failures in a row */
+	uint64_t rest;	   /* those of them that wait for one line together */
+	int64_t rest_from; /* CLOCK_REALTIME */
+	int64_t rest_to;
 	struct failure failures[PROBE_FAILURES];
 };
 
@@ -79,6 +86,7 @@ struct probe {
 	const char *node;
 	const char *config;
 	const char *out;
+	int control_port;	/* 0: no control */
 	int64_t since;		/* CLOCK_REALTIME when counting began */
 	int64_t greatest_stall; /* how late this process itself once was */
 };
@@ -95,8 +103,18 @@ void request_step(struct request *r);
 void request_fail(struct request *r, const char *reason);
 void request_drop(struct request *r);
 
+/*
+ * probe_control.c: a process of its own, of ordinary priority, that answers "pong" on TCP port
+ * of all addresses for as long as this process lives. Who asks it on loopback learns how the
+ * machine is, and nothing else. 0, or -1 with a line on stderr.
+ */
+int probe_control(int port);
+
 /* probe_report.c: counts what has ended, in order; writes the summary, one JSON object a line. */
 void target_count(struct probe *p, struct target *t);
-void probe_report(const struct probe *p);
+void probe_report(struct probe *p);
+
+/* How late this process once was: a line of its own in OUT.failures, named "self". */
+void probe_late(const struct probe *p, int64_t late);
 
 #endif

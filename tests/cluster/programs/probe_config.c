@@ -47,6 +47,7 @@ static int line_parse(char *line, struct target *t)
 	snprintf(t->name, sizeof(t->name), "%s", words[1]);
 	snprintf(t->address, sizeof(t->address), "%s", words[2]);
 	snprintf(t->question, sizeof(t->question), "%s", n == 6 ? words[5] : "");
+	t->control = strncmp(t->name, "control", 7) == 0;
 	t->period = (int64_t)period * 1000;
 	t->to.sin_family = AF_INET;
 	t->to.sin_port = htons((uint16_t)t->port);

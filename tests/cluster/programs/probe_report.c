@@ -28,11 +28,67 @@ static void note(const struct probe *p, struct target *t, const struct request *
 	fclose(file);
 }
 
+static FILE *append(const struct probe *p, const char *suffix)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s.%s", p->out, suffix);
+	return fopen(path, "ae");
+}
+
+static void put_failure(const struct probe *p, const struct target *t, int64_t from, int64_t to,
+			uint64_t times, const char *reason)
+{
+	FILE *file = append(p, "failures");
+
+	if (!file)
+		return;
+	fprintf(file, "%.6f %.6f %" PRIu64 " %s %s %s %s:%d %s\n", (double)from / 1e6,
+		(double)to / 1e6, times, p->node, p->from, t->name, t->address, t->port, reason);
+	fclose(file);
+}
+
+static void put_rest(const struct probe *p, struct target *t)
+{
+	if (t->rest)
+		put_failure(p, t, t->rest_from, t->rest_to, t->rest, "and so on");
+	t->rest = 0;
+}
+
+/* Each failed request has its line, as long as there are not too many in a row. */
+static void note_failure(const struct probe *p, struct target *t, const struct request *r,
+			 int64_t realtime)
+{
+	if (!r->failed) {
+		put_rest(p, t);
+		t->run = 0;
+		if (t->control && r->end - r->start > PROBE_SLOW_MS * 1000)
+			put_failure(p, t, realtime + r->start, realtime + r->end, 0, "slow");
+		return;
+	}
+	if (t->run++ < PROBE_RUN) {
+		put_failure(p, t, realtime + r->start, realtime + r->end, 1, r->reason);
+		return;
+	}
+	if (!t->rest++)
+		t->rest_from = realtime + r->start;
+	t->rest_to = realtime + r->start;
+}
+
+void probe_late(const struct probe *p, int64_t late)
+{
+	static const struct target self = {.name = "self", .address = "-"};
+	int64_t now = probe_realtime();
+
+	put_failure(p, &self, now - late, now, 0, "late");
+}
+
 static void count(const struct probe *p, struct target *t, const struct request *r)
 {
 	int64_t realtime = probe_realtime() - probe_monotonic(), gap;
 
 	note(p, t, r);
+	note_failure(p, t, r, realtime);
 	if (!r->failed) {
 		if (!t->first_ok)
 			t->first_ok = realtime + r->end;
@@ -110,11 +166,31 @@ static void report_target(FILE *file, const struct probe *p, const struct target
 	fprintf(file, "]}\n");
 }
 
-void probe_report(const struct probe *p)
+static void put_counts(struct probe *p)
+{
+	FILE *file = append(p, "counts");
+	double now = (double)probe_realtime() / 1e6;
+	size_t i;
+
+	if (!file)
+		return;
+	for (i = 0; i < p->n_targets; i++) {
+		struct target *t = &p->targets[i];
+
+		put_rest(p, t);
+		fprintf(file, "%.3f %s %" PRIu64 " %" PRIu64 "\n", now, t->name, t->counted,
+			t->failed);
+	}
+	fclose(file);
+}
+
+void probe_report(struct probe *p)
 {
 	char beside[512];
 	FILE *file;
 	size_t i;
+
+	put_counts(p);
 
 	snprintf(beside, sizeof(beside), "%s.tmp", p->out);
 	file = fopen(beside, "we");
