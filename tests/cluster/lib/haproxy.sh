@@ -9,6 +9,7 @@ balancer_start() {
 		cat <<-CONFIG
 			global
 				maxconn 4096
+				log stdout format iso local0 notice
 			defaults
 				mode tcp
 				timeout connect 2s
@@ -18,6 +19,7 @@ balancer_start() {
 				bind $HOST_ADDRESS:6443
 				default_backend servers
 			backend servers
+				log global
 				option httpchk GET /readyz
 				http-check expect status 200
 				default-server check check-ssl verify none inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions

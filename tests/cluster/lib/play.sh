@@ -65,6 +65,7 @@ play_guarded() {
 		"$([ $status -eq 0 ] || grep -a ' error: ' "$work/log" | tail -n 1)")
 	printf '%s\n' "$line"
 	[ -z "$RESULTS" ] || printf '%s\n' "$line" >>"$RESULTS"
+	[ "$(jq .ok <<<"$line")" = true ] || play_logs "$name" "$work/logs"
 	if [ "$KEEP" -eq 0 ]; then
 		play_remove "$name"
 	else
@@ -79,6 +80,19 @@ play_guarded() {
 	fi
 }
 
+# play_logs NAME FOLDER: what one looks into when something failed
+play_logs() {
+	local dir=${KR_CLUSTER_DIR:-/var/tmp/kubectl-renumber-clusters}/$1 node
+
+	mkdir -p "$2"
+	cp -r "$dir/log" "$dir/state" "$2" 2>/dev/null || :
+	for node in "$dir"/nodes/*; do
+		cp -rL "$node/log" "$2/${node##*/}" 2>/dev/null || :
+		mkdir -p "$2/${node##*/}"
+		cp "$node"/lib/probe/*.{counts,failures,events} "$2/${node##*/}" 2>/dev/null || :
+	done
+}
+
 play_stop() {
 	kill -- "-$1" 2>/dev/null || :
 	[ "$KEEP" -eq 1 ] || { play_remove "$2"; rm -rf "$RESULT"; }
@@ -91,7 +105,8 @@ play_remove() {
 # play_one VERSION SCENARIO NAME
 play_one() {
 	set -e
-	"$LIB/../up" "$3" "$1" --proxy "$PROXY_MODE" >/dev/null
+	# shellcheck disable=SC2046 # several options, or none
+	"$LIB/../up" "$3" "$1" --proxy "${PROXY_MODE:-$(scenario_proxy "$2" "$1")}" $(scenario_cluster "$2") >/dev/null
 	cluster_open "$3"
 	REGIME=$(play_regime "$1")
 	[[ $2 != kill-* ]] || [ "$KILLS" -gt 0 ] || KILLS=3
@@ -100,6 +115,12 @@ play_one() {
 	workloads_create
 	services_facts >"$DIR/run/services-whole"
 	FRONT_OLD=$(service_address shop front)
+	fact proxy "\"$PROXY\""
+	if scenario_healthy "$2"; then
+		say "$2 on $1: on a healthy cluster"
+		scenario_play "$2"
+		return
+	fi
 	say "$2 on $1: breaking"
 	scenario_break "$2"
 	play_facts "$2"

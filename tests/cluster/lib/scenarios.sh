@@ -3,7 +3,10 @@
 # The scenarios: how each is brought about, and what the doctor must find.
 
 SCENARIOS='incident-flag incident-delete incident-gone incident-pinned incident-certs-1of3
-	incident-certs-all incident-half incident-walk kill-incident-delete kill-incident-half incident-procedure certs'
+	incident-certs-all incident-half incident-walk kill-incident-delete kill-incident-half incident-procedure certs
+	migrate migrate-300 migrate-1cp migrate-procedure kill-migrate hops
+	rollback-preflight rollback-certificates rollback-configuration rollback-ranges rollback-services
+	rollback-defaults rollback-nodes rollback-workloads rollback-drain'
 
 scenario_list() {
 	# shellcheck disable=SC2086 # one a line
@@ -16,6 +19,9 @@ scenario_known() {
 	incident-flag | incident-delete | incident-gone | incident-pinned | incident-certs-1of3 | \
 		incident-certs-all | incident-half) ;;
 	incident-procedure | incident-walk | certs) [ "$1" = "${1#kill-}" ] ;;
+	migrate) ;;
+	migrate-300 | migrate-1cp | migrate-procedure | hops) [ "$1" = "${1#kill-}" ] ;;
+	rollback-*) [[ " $SCENARIOS " = *[[:space:]]"$1"[[:space:]]* ]] ;;
 	*) return 1 ;;
 	esac
 }
@@ -26,7 +32,44 @@ scenario_fits() {
 	case $2:${1#kill-} in
 	bitmap:incident-gone) return 1 ;;
 	dual-write:incident-flag | dual-write:incident-gone | dual-write:certs) ;;
-	dual-write:*) return 1 ;;
+	dual-write:incident-*) return 1 ;;
+	esac
+}
+
+# scenario_healthy NAME: nothing is broken beforehand
+scenario_healthy() {
+	case ${1#kill-} in
+	migrate | migrate-* | rollback-* | hops) ;;
+	*) return 1 ;;
+	esac
+}
+
+# scenario_cluster NAME: options of up
+scenario_cluster() {
+	case $1 in
+	migrate-1cp) echo --control-planes 1 --workers 2 ;;
+	esac
+}
+
+# scenario_proxy NAME VERSION: both kinds where a version has both
+scenario_proxy() {
+	case $1:$2 in
+	migrate-procedure:* | incident-*) echo iptables ;;
+	*:1.32.2) ! scenario_healthy "$1" || { echo mixed; return; }; echo iptables ;;
+	*) echo iptables ;;
+	esac
+}
+
+# scenario_play NAME: of those that begin on a healthy cluster
+scenario_play() {
+	case $1 in
+	migrate) migrate ;;
+	kill-migrate) migrate_killed ;;
+	migrate-300) migrate_many ;;
+	migrate-1cp) migrate_single ;;
+	migrate-procedure) migrate_procedure ;;
+	hops) migrate_hops ;;
+	rollback-*) rollback_from "${1#rollback-}" ;;
 	esac
 }
 
