@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: MIT
 # A healthy cluster moves to another range, and every request is counted.
 
-MIGRATE_STAGES='preflight certificates configuration ranges services defaults nodes workloads drain'
-
 # tool_follow STATUS COMMAND...: as tool_exits, and each line of stderr goes with
 # its time into $RESULT/steps
 tool_follow() {
@@ -83,7 +81,8 @@ new_address() {
 		'.map[] | select(.namespace == $namespace and .name == $name) | .to' "$RESULT/plan"
 }
 
-# migrate_probes: the rates of the contract; --slower N for machines that cannot
+# migrate_probes: a handshake costs milliseconds of a processor on both ends; where
+# all nodes share few of them, the rates of the contract would measure themselves
 migrate_probes() {
 	FRONT_NEW=$(new_address shop front)
 	[ -n "$FRONT_NEW" ] || die "the plan has no new address for shop/front"
@@ -92,8 +91,8 @@ migrate_probes() {
 
 migrate_targets() {
 	cat <<-TARGETS
-		tls api-old 10.96.0.1 443 $((50 * SLOWER))
-		tls api-new $NEW_API 443 $((50 * SLOWER))
+		tls api-old 10.96.0.1 443 $((50 * SLOWER * SLOWER))
+		tls api-new $NEW_API 443 $((50 * SLOWER * SLOWER))
 		tcp service-old $FRONT_OLD 80 $((10 * SLOWER))
 		tcp service-new $FRONT_NEW 80 $((10 * SLOWER))
 		tcp nodeport NODE 30080 $((10 * SLOWER))
@@ -104,10 +103,10 @@ migrate_targets() {
 	TARGETS
 }
 
-# migrate_windows [END]: old addresses until the drain begins, new ones from their
+# migrate_windows END: old addresses until the drain begins, new ones from their
 # flip until END
 migrate_windows() {
-	local end=${1:-$EPOCHREALTIME} drain
+	local end=$1 drain
 
 	drain=$(follow_time 'drain: ')
 	jq -n --argjson drain "${drain:-$end}" --argjson end "$end" \
@@ -125,10 +124,10 @@ flip_or_never() {
 	echo "${at:-9e12}"
 }
 
-# migrate_measured: facts from the probes, which have ended
+# migrate_measured WINDOWS...: facts from the probes, which have ended
 migrate_measured() {
 	follow_steps >"$RESULT/steps.json"
-	migrate_windows "${1:-}" >"$RESULT/windows.json"
+	"$@" >"$RESULT/windows.json"
 	probes_windows "$RESULT/windows.json" "$RESULT/steps.json" >"$RESULT/measured"
 	fact probes "$(jq -c .probes "$RESULT/measured")"
 	fact failures "$(jq -c '.failures[:300]' "$RESULT/measured")"
@@ -182,10 +181,12 @@ migrate_begin() {
 	START=$EPOCHREALTIME
 }
 
+# migrate_end [WINDOWS...]: a command that prints the windows of the probes
 migrate_end() {
+	[ $# -gt 0 ] || set -- migrate_windows "$EPOCHREALTIME"
 	watch_end
 	probes_stop
-	migrate_measured
+	migrate_measured "$@"
 	fact load_after "$(cut -d ' ' -f 1 /proc/loadavg)"
 }
 

@@ -21,7 +21,7 @@ objects_services() {
 # an annotation of the Pod template, as kubectl's does.
 objects_others() {
 	kc get configmaps,deployments,daemonsets,statefulsets,poddisruptionbudgets,networkpolicies,validatingwebhookconfigurations,apiservices \
-		-A -o json 2>/dev/null | jq -S '.items
+		-A -o json | jq -S '.items
 		| map(select((.kind == "ConfigMap" and (.metadata.name | IN("kubeadm-config", "kubelet-config", "kubernetes-services-endpoint",
 			"cluster-info") or startswith("kubelet-config"))) | not))
 		| map({ key: "\(.kind)/\(.metadata.namespace // "-")/\(.metadata.name)", value: (

@@ -12,9 +12,10 @@ programs_compile() {
 		${CC:-gcc} $flags -o "$out/calico" "$from"/{calico,api}.c -lssl -lcrypto
 		${CC:-gcc} $flags -o "$out/client" "$from"/{client,api}.c -lssl -lcrypto
 		${CC:-gcc} $flags -o "$out/echo" "$from/echo.c"
+		${CC:-gcc} $flags -pthread -o "$out/extension" "$from/extension.c" -lssl -lcrypto
 		${CC:-gcc} $flags -o "$out/probe" "$from"/probe{,_config,_control,_request,_report}.c -lssl -lcrypto
 	} 2>&1 | grep -v 'statically linked\|in function' || true
-	[ -x "$out/calico" ] && [ -x "$out/client" ] && [ -x "$out/echo" ] && [ -x "$out/probe" ]
+	[ -x "$out/calico" ] && [ -x "$out/client" ] && [ -x "$out/echo" ] && [ -x "$out/extension" ] && [ -x "$out/probe" ]
 }
 
 programs_build() {
