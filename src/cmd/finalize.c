@@ -28,7 +28,7 @@ static int finalize_check_done(const struct open_run *open, struct error *err)
 			continue;
 		if (journal_get(open->journal, open->run.id, step->id, &state, NULL, err) < 0)
 			return -1;
-		if (state != JOURNAL_DONE)
+		if (!journal_state_holds(state))
 			return error_set(err, ERROR_REFUSED,
 					 "step %s (%s) is not done yet; 'resume' first", step->id,
 					 step->subject);

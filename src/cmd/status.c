@@ -43,10 +43,10 @@ static int status_json(const struct open_run *open, struct error *err)
 static int status_line(const struct open_run *open, const struct plan_step *step, bool all,
 		       struct error *err)
 {
-	static const char *const marks[] = {[JOURNAL_PENDING] = " ",
-					    [JOURNAL_INTENT] = "…",
-					    [JOURNAL_DONE] = "√",
-					    [JOURNAL_FAILED] = "×"};
+	static const char *const marks[] = {
+		[JOURNAL_PENDING] = " ", [JOURNAL_INTENT] = "…",    [JOURNAL_DONE] = "√",
+		[JOURNAL_FAILED] = "×",	 [JOURNAL_WAITING] = "⏸", [JOURNAL_UNDOING] = "↶",
+		[JOURNAL_UNDONE] = " ",	 [JOURNAL_FOUND] = "="};
 	const struct step_kind *kind = step_kind_find(step->kind);
 	auto_buffer struct buffer line = {0};
 	auto_free char *detail = NULL;
@@ -56,11 +56,12 @@ static int status_line(const struct open_run *open, const struct plan_step *step
 		return -1;
 	if (kind)
 		kind->describe(step, &line);
-	if (all || state != JOURNAL_DONE)
+	if (all || !journal_state_holds(state))
 		printf("  %s %s %-13s %s%s%s\n", marks[state], step->id,
 		       plan_stage_name(step->stage), buffer_cstr(&line),
-		       state == JOURNAL_FAILED ? ": " : "", state == JOURNAL_FAILED ? detail : "");
-	return state == JOURNAL_DONE;
+		       *detail && !journal_state_holds(state) ? ": " : "",
+		       journal_state_holds(state) ? "" : detail);
+	return journal_state_holds(state);
 }
 
 static int status_text(const struct session *session, const struct open_run *open,

@@ -11,21 +11,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "run/lock.h"
-#include "step/step.h"
-
-struct executor {
-	const struct executor_options *options;
-	struct step_context context;
-	struct run_lock lock;
-	struct executor_result result;
-	enum plan_stage stage; /* of the line printed last */
-	bool stage_shown;
-	bool gate_passed;
-	bool terminal;
-	bool waiting_shown; /* a line that the next one overwrites */
-	char *said;
-};
+#include "run/executor_part.h"
 
 static struct executor *executor_of(struct step_context *context)
 {
@@ -49,7 +35,7 @@ static json_t *executor_kept(struct step_context *context, const struct plan_ste
 	return journal_kept(e->options->journal, e->options->plan->run, step->id, name);
 }
 
-static void executor_clear_line(struct executor *e)
+void executor_clear_line(struct executor *e)
 {
 	if (e->waiting_shown)
 		fputs("\r\033[K", stderr);
@@ -101,8 +87,8 @@ static void executor_show_stage(struct executor *e, const struct plan_step *step
 	e->stage_shown = true;
 }
 
-static void executor_show_step(struct executor *e, const struct plan_step *step,
-			       const struct step_kind *kind, const char *mark, int64_t took_ms)
+void executor_show_step(struct executor *e, const struct plan_step *step,
+			const struct step_kind *kind, const char *mark, int64_t took_ms)
 {
 	auto_buffer struct buffer line = {0};
 	auto_free char *took = took_ms >= 0 ? clock_duration(took_ms) : alloc_text("");
@@ -143,12 +129,9 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 	return error_set(err, ERROR_STOPPED, "%s", message);
 }
 
-#define EXECUTOR_PATIENCE_MS 60000
-#define EXECUTOR_AGAIN_MS 1000
-
 /* A look that gets no answer is repeated: API servers and kubelets restart under our hands. */
-static int executor_check(struct executor *e, const struct plan_step *step,
-			  const struct step_kind *kind, bool *ret_done, struct error *err)
+int executor_check(struct executor *e, const struct plan_step *step, const struct step_kind *kind,
+		   bool *ret_done, struct error *err)
 {
 	int64_t end = clock_monotonic_ms() + EXECUTOR_PATIENCE_MS;
 
@@ -164,8 +147,8 @@ static int executor_check(struct executor *e, const struct plan_step *step,
 }
 
 /* An answer that was lost may have been a success: look, and only then do it again. */
-static int executor_effect(struct executor *e, const struct plan_step *step,
-			   const struct step_kind *kind, struct error *err)
+int executor_effect(struct executor *e, const struct plan_step *step, const struct step_kind *kind,
+		    struct error *err)
 {
 	int64_t end = clock_monotonic_ms() + EXECUTOR_PATIENCE_MS;
 	bool done = false;
@@ -211,24 +194,34 @@ static int executor_apply(struct executor *e, const struct plan_step *step,
 	return journal_set(journal, run, step->id, JOURNAL_DONE, NULL, err);
 }
 
-/* A step recorded as done is left alone, so that a finished plan applied again reads nothing but the
- * journal. */
-static int executor_step(struct executor *e, const struct plan_step *step, struct error *err)
+int executor_kind(const struct plan_step *step, const struct step_kind **ret, struct error *err)
 {
 	const struct step_kind *kind = step_kind_find(step->kind);
-	enum journal_state state = JOURNAL_PENDING;
-	int64_t begun = clock_monotonic_ms();
-	bool done = false;
 
 	if (!kind)
 		return error_set(
 			err, ERROR_PARSE,
 			"step %s is of the unknown kind '%s'; the plan is of another version",
 			step->id, step->kind);
+	*ret = kind;
+	return 0;
+}
+
+/* A step recorded as done is left alone, so that a finished plan applied again reads nothing but the
+ * journal. */
+static int executor_step(struct executor *e, const struct plan_step *step, struct error *err)
+{
+	const struct step_kind *kind;
+	enum journal_state state = JOURNAL_PENDING;
+	int64_t begun = clock_monotonic_ms();
+	bool done = false;
+
+	if (executor_kind(step, &kind, err) < 0)
+		return -1;
 	if (!e->options->dry_run && journal_get(e->options->journal, e->options->plan->run,
 						step->id, &state, NULL, err) < 0)
 		return -1;
-	if (state == JOURNAL_DONE) {
+	if (journal_state_holds(state)) {
 		e->result.already++;
 		return 0;
 	}
@@ -244,7 +237,7 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 		executor_show_step(e, step, kind, "=", -1);
 		e->result.already++;
 		return journal_set(e->options->journal, e->options->plan->run, step->id,
-				   JOURNAL_DONE, "it was so already", err);
+				   JOURNAL_FOUND, "it was so already", err);
 	}
 	if (executor_apply(e, step, kind, err) < 0)
 		return executor_failed(e, step, kind, err);
@@ -306,40 +299,67 @@ static int executor_steps(struct executor *e, struct error *err)
 	return 0;
 }
 
-int executor_run(const struct executor_options *options, struct executor_result *ret,
-		 struct error *err)
+int executor_open(struct executor *e, const struct executor_options *options, struct error *err)
 {
-	auto_free char *backups =
-		alloc_format("%s/%s/objects", options->folder, options->plan->run);
-	struct executor e = {
+	*e = (struct executor){
 		.options = options,
 		.lock = {.file = -1},
 		.terminal = isatty(STDERR_FILENO),
+		.backups = alloc_format("%s/%s/objects", options->folder, options->plan->run),
 	};
-	int result;
-
-	e.context = (struct step_context){
+	e->context = (struct step_context){
 		.kube = options->kube,
 		.pool = options->pool,
 		.plan = options->plan,
-		.backup_folder = backups,
+		.backup_folder = e->backups,
 		.keep = executor_keep,
 		.kept = executor_kept,
 		.tick = executor_tick,
 		.say = executor_say,
-		.data = &e,
+		.data = e,
 	};
-	if (!options->dry_run) {
-		if (file_make_folder(backups, 0700, err) < 0 ||
-		    run_lock_acquire(&e.lock, options->kube, options->folder, options->plan->run,
-				     options->force_lock, err) < 0)
-			return -1;
+	if (options->dry_run)
+		return 0;
+	if (file_make_folder(e->backups, 0700, err) < 0)
+		return -1;
+	return run_lock_acquire(&e->lock, options->kube, options->folder, options->plan->run,
+				options->force_lock, err);
+}
+
+void executor_close(struct executor *e)
+{
+	executor_clear_line(e);
+	run_lock_release(&e->lock);
+	free(e->said);
+	free(e->backups);
+	*e = (struct executor){.lock = {.file = -1}};
+}
+
+/* A run that was on its way back goes on forwards from where it stands. */
+static int executor_turn_forward(struct executor *e, struct error *err)
+{
+	const char *run = e->options->plan->run;
+	auto_journal_run struct journal_run found = {0};
+
+	if (e->options->dry_run ||
+	    journal_current(e->options->journal, /* any= */ false, &found, err) < 0) {
+		error_release(err);
+		return 0;
 	}
-	result = executor_steps(&e, err);
-	executor_clear_line(&e);
-	run_lock_release(&e.lock);
-	free(e.said);
-	if (result == 0)
-		*ret = e.result;
-	return result;
+	if (found.state != JOURNAL_RUN_ROLLING_BACK || strcmp(found.id, run) != 0)
+		return 0;
+	log_info("the rollback is turned round: the run goes on forwards");
+	return journal_turn(e->options->journal, run, JOURNAL_RUN_OPEN, "", err);
+}
+
+int executor_run(const struct executor_options *options, struct executor_result *ret,
+		 struct error *err)
+{
+	auto_executor struct executor e = {.lock = {.file = -1}};
+
+	if (executor_open(&e, options, err) < 0 || executor_turn_forward(&e, err) < 0 ||
+	    executor_steps(&e, err) < 0)
+		return -1;
+	*ret = e.result;
+	return 0;
 }

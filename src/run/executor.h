@@ -42,4 +42,15 @@ struct executor_result {
 must_check int executor_run(const struct executor_options *options, struct executor_result *ret,
 			    struct error *err);
 
+/*
+ * Undoes the steps of stage `options->from` and later that had an effect, in the order of
+ * plan/undo.h; the run's state says "rolling back" until it is done, and ROLLED_BACK when `from` is
+ * the first stage. Killed or failed, it is called again, or executor_run goes on forwards instead.
+ *
+ * ERROR_REFUSED: finalize has begun, or the way back does not lead there; nothing was changed.
+ * ret->changed: steps undone now; ret->already: undone before; ret->pending: steps that stay done.
+ */
+must_check int executor_rollback(const struct executor_options *options,
+				 struct executor_result *ret, struct error *err);
+
 #endif

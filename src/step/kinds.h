@@ -26,6 +26,7 @@ extern const struct step_kind step_kubelet_dns;
 extern const struct step_kind step_services_endpoint;
 extern const struct step_kind step_restart;
 extern const struct step_kind step_restart_rest;
+extern const struct step_kind step_restart_back;
 extern const struct step_kind step_drain;
 extern const struct step_kind step_forget;
 

@@ -4,6 +4,10 @@
  * that were stuck when the plan was made, or were started while it was carried out. It waits a minute for
  * Pods that are being created and for nodes that do not answer.
  * Parameters: to (the new range).
+ *
+ * restart-back: the same on the way back, when Services have their old addresses again: what was
+ * started since they had moved has new ones. Parameters: new (the range that is left), old (array
+ * of ranges), list (optional true: nothing is restarted, only said).
  */
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -11,6 +15,7 @@
 #include "model/observe.h"
 #include "plan/stale.h"
 #include "step/kinds.h"
+#include "text/json.h"
 
 static void rest_describe(const struct plan_step *step, struct buffer *out)
 {
@@ -99,20 +104,45 @@ static int rest_observe(struct step_context *context, struct cluster **ret, stru
 	}
 }
 
+static void rest_say(const json_t *workloads)
+{
+	const json_t *workload;
+	size_t i;
+
+	json_array_foreach(workloads, i, workload)
+		log_warning("%s holds addresses of the range that goes; restart it by hand",
+			    json_path_text(workload, "subject"));
+}
+
 static int rest_round(struct step_context *context, const struct plan_step *step, size_t *ret_found,
 		      struct error *err)
 {
 	auto_cluster struct cluster *cluster = NULL;
 	auto_plan_workloads struct plan_workloads list = {0};
 	auto_json json_t *workloads = NULL;
-	struct plan_stale query = {.seen_only = true};
+	const char *former = step_optional_text(step, "new");
+	struct plan_stale query = {
+		.to = former ? json_string_value(
+				       json_array_get(json_object_get(step->parameters, "old"), 0))
+			     : step_optional_text(step, "to"),
+		.former = {&former, 1},
+		.seen_only = true,
+	};
 
-	if (step_text(step, "to", &query.to, err) < 0 || rest_observe(context, &cluster, err) < 0)
+	if (!query.to)
+		return error_set(err, ERROR_PARSE, "step %s names no range", step->id);
+	if (rest_observe(context, &cluster, err) < 0)
 		return -1;
 	query.cluster = cluster;
-	query.former = cluster_former_ranges(cluster, query.to);
+	if (!former)
+		query.former = cluster_former_ranges(cluster, query.to);
 	list = plan_stale_workloads(&query);
 	workloads = rest_workloads(&list);
+	if (json_is_true(json_object_get(step->parameters, "list"))) {
+		rest_say(workloads);
+		*ret_found = 0;
+		return 0;
+	}
 	*ret_found = json_array_size(workloads);
 	return *ret_found ? rest_restart(context, step, workloads, err) : 0;
 }
@@ -141,6 +171,20 @@ static int rest_verify(struct step_context *context, const struct plan_step *ste
 const struct step_kind step_restart_rest = {
 	.name = "restart-rest",
 	.describe = rest_describe,
+	.check = rest_check,
+	.apply = rest_apply,
+	.verify = rest_verify,
+};
+
+static void back_describe(const struct plan_step *step, struct buffer *out)
+{
+	buffer_format(out, "look for containers with addresses of %s, and restart them",
+		      step_optional_text(step, "new"));
+}
+
+const struct step_kind step_restart_back = {
+	.name = "restart-back",
+	.describe = back_describe,
 	.check = rest_check,
 	.apply = rest_apply,
 	.verify = rest_verify,

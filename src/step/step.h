@@ -48,6 +48,18 @@ struct step_kind {
 	/* Proves it; NULL: check does. */
 	int (*verify)(struct step_context *context, const struct plan_step *step,
 		      struct error *err);
+	/*
+	 * Brings back what was before, and proves it. NULL: the step leaves nothing to take back (it
+	 * waits, looks, or proves). Called for a step that is done, that was begun and killed at any
+	 * instant, that failed, and again after an undo that was killed or failed itself. Uses what
+	 * apply kept (context->kept) and the run's backups on nodes; what was kept is dropped when
+	 * undo has succeeded. Traffic counts as on the way there: whoever uses an old or a new
+	 * address keeps being answered. When somebody else changed the object since: ERROR_REFUSED
+	 * that says so and where the original is; nothing of theirs is overwritten.
+	 *
+	 * Steps are undone in the order of plan/undo.h, not always backwards.
+	 */
+	int (*undo)(struct step_context *context, const struct plan_step *step, struct error *err);
 };
 
 /* NULL: there is no such kind. */

@@ -25,6 +25,7 @@ static const struct step_kind *const step_table[] = {
 	&step_services_endpoint,
 	&step_restart,
 	&step_restart_rest,
+	&step_restart_back,
 	&step_drain,
 	&step_forget,
 };

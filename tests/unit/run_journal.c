@@ -233,6 +233,144 @@ static void newer(void)
 	check_not_opened(folder, ERROR_PARSE, "was written by a newer version");
 }
 
+/* A journal of version 1, as it was written then, with a step that was found done. */
+static const char version_1[] =
+	"CREATE TABLE run(id TEXT PRIMARY KEY, mode TEXT NOT NULL, target TEXT NOT NULL,"
+	" plan TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0,"
+	" state INTEGER NOT NULL DEFAULT 0);"
+	"CREATE TABLE step(run TEXT NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL,"
+	" at INTEGER NOT NULL, detail TEXT, PRIMARY KEY(run, id));"
+	"CREATE TABLE kept(run TEXT NOT NULL, step TEXT NOT NULL, name TEXT NOT NULL,"
+	" document TEXT NOT NULL, PRIMARY KEY(run, step, name));"
+	"CREATE TABLE event(seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step TEXT NOT NULL,"
+	" at INTEGER NOT NULL, state INTEGER NOT NULL, detail TEXT);"
+	"INSERT INTO run VALUES('r-1', 'repair', '10.17.0.0/16', '{}', 7, 0, 0);"
+	"INSERT INTO step VALUES('r-1', 's01', 2, 8, 'it was so already');"
+	"INSERT INTO step VALUES('r-1', 's02', 2, 8, NULL);"
+	"PRAGMA user_version = 1;";
+
+static void older(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("older");
+	auto_free char *path = file_join(folder, "journal.db");
+	auto_journal_run struct journal_run run = {0};
+	struct journal *j;
+	sqlite3 *db = NULL;
+
+	TEST("a journal of version 1 is read on");
+	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+	CHECK_INT(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	for (int i = 0; i < 2; i++) {
+		j = journal_open(folder, &err);
+		if (!CHECK_OK(j ? 0 : -1, &err))
+			return;
+		check_state(j, "r-1", "s01", JOURNAL_FOUND, "it was so already");
+		check_state(j, "r-1", "s02", JOURNAL_DONE, "");
+		if (CHECK_OK(journal_current(j, false, &run, &err), &err))
+			CHECK_STR(run.back_to, "");
+		journal_run_release(&run);
+		journal_free(j);
+	}
+}
+
+static void back(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("back");
+	auto_journal struct journal *j = journal_open(folder, &err);
+	auto_journal_run struct journal_run run = {0};
+	auto_json json_t *original = json_pack("{s:s}", "uid", "u-1");
+	auto_json json_t *later = json_pack("{s:s}", "uid", "u-2");
+	auto_json json_t *found = NULL;
+	auto_json json_t *stamp = NULL;
+
+	TEST("a run on its way back is open, and says to where");
+	if (!CHECK(j != NULL))
+		return;
+	CHECK_OK(journal_begin(j, "r-1", "migrate", "10.17.0.0/16", "{}", &err), &err);
+	CHECK_OK(journal_keep(j, "r-1", "s01", "original", original, &err), &err);
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err);
+	CHECK_OK(journal_turn(j, "r-1", JOURNAL_RUN_ROLLING_BACK, "ranges", &err), &err);
+	if (CHECK_OK(journal_current(j, false, &run, &err), &err)) {
+		CHECK_INT(run.state, JOURNAL_RUN_ROLLING_BACK);
+		CHECK_STR(run.back_to, "ranges");
+	}
+	journal_run_release(&run);
+
+	TEST("a step that is being undone still has what it kept");
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_UNDOING, NULL, &err), &err);
+	found = journal_kept(j, "r-1", "s01", "original");
+	CHECK(json_equal(found, original));
+
+	TEST("one that is undone keeps anew, and knows since when");
+	CHECK_OK(journal_undone(j, "r-1", "s01", &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_UNDONE, "");
+	CHECK(journal_kept(j, "r-1", "s01", "original") == NULL);
+	stamp = journal_kept(j, "r-1", "s01", JOURNAL_KEPT_UNDONE);
+	CHECK(json_is_string(stamp));
+	CHECK_OK(journal_keep(j, "r-1", "s01", "original", later, &err), &err);
+	json_decref(found);
+	found = journal_kept(j, "r-1", "s01", "original");
+	CHECK(json_equal(found, later));
+	CHECK_OK(journal_undone(j, "r-1", "s01", &err), &err);
+
+	TEST("a run that was rolled back whole is ended, and begins anew with the same plan");
+	CHECK_OK(journal_turn(j, "r-1", JOURNAL_RUN_ROLLED_BACK, "", &err), &err);
+	CHECK_ERROR(journal_current(j, false, &run, &err), &err, ERROR_NOT_FOUND, "no run is open");
+	CHECK_OK(journal_begin(j, "r-1", "migrate", "10.17.0.0/16", "{}", &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_PENDING, "");
+	CHECK(journal_kept(j, "r-1", "s01", JOURNAL_KEPT_UNDONE) == NULL);
+	CHECK_OK(journal_current(j, false, &run, &err), &err);
+}
+
+static void elsewhere(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *one = folder_new("one");
+	auto_free char *two = folder_new("two");
+	auto_journal struct journal *a = journal_open(one, &err);
+	auto_journal struct journal *b = journal_open(two, &err);
+	auto_journal_run struct journal_run run = {0};
+	auto_json json_t *original = json_pack("{s:s}", "uid", "u-1");
+	auto_json json_t *document = NULL;
+	auto_json json_t *again = NULL;
+
+	TEST("what a run did goes from one journal to another");
+	if (!CHECK(a && b))
+		return;
+	CHECK_OK(journal_begin(a, "r-1", "migrate", "10.17.0.0/16", "{plan}", &err), &err);
+	CHECK_OK(journal_keep(a, "r-1", "s02", "original", original, &err), &err);
+	CHECK_OK(journal_set(a, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err);
+	CHECK_OK(journal_set(a, "r-1", "s02", JOURNAL_FAILED, "no", &err), &err);
+	CHECK_OK(journal_turn(a, "r-1", JOURNAL_RUN_ROLLING_BACK, "ranges", &err), &err);
+	CHECK_OK(journal_export(a, "r-1", &document, &err), &err);
+	CHECK_OK(journal_import(b, document, "{plan}", &err), &err);
+	check_state(b, "r-1", "s01", JOURNAL_DONE, "");
+	check_state(b, "r-1", "s02", JOURNAL_FAILED, "no");
+	if (CHECK_OK(journal_current(b, false, &run, &err), &err)) {
+		CHECK_STR(run.plan, "{plan}");
+		CHECK_STR(run.back_to, "ranges");
+		CHECK_INT(run.state, JOURNAL_RUN_ROLLING_BACK);
+	}
+	CHECK_OK(journal_export(b, "r-1", &again, &err), &err);
+	CHECK(json_equal(document, again));
+
+	TEST("a second time, too");
+	CHECK_OK(journal_import(b, document, "{plan}", &err), &err);
+
+	TEST("torn progress changes nothing");
+	json_array_append_new(json_object_get(document, "steps"), json_pack("{s:s}", "id", "s03"));
+	CHECK_ERROR(journal_import(b, document, "{plan}", &err), &err, ERROR_PARSE, "is torn");
+	check_state(b, "r-1", "s01", JOURNAL_DONE, "");
+
+	TEST("another open run is not pushed aside");
+	json_object_set_new(document, "run", json_string("r-2"));
+	CHECK_ERROR(journal_import(b, document, "{plan}", &err), &err, ERROR_REFUSED,
+		    "run 'r-1' is open here");
+}
+
 /* As another user, root may write everywhere: a folder that is not there serves for both. */
 static void unwritable(void)
 {
@@ -286,6 +424,9 @@ int main(void)
 	documents();
 	damage();
 	newer();
+	older();
+	back();
+	elsewhere();
 	unwritable();
 	full();
 	return test_done();

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan/undo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* The parts of the way back, in their order. */
+enum undo_part {
+	UNDO_NODES,
+	UNDO_SERVERS,
+	UNDO_DEFAULT_CIDR,
+	UNDO_SERVICES,
+	UNDO_RESTARTS,
+	UNDO_ALIASES,
+	UNDO_NEW_CIDR,
+	UNDO_CONFIGURATION,
+	UNDO_CERTIFICATES,
+	UNDO_CERTIFICATES_SERVED,
+	UNDO_PREFLIGHT,
+	UNDO_TOURNIQUET,
+	UNDO_PART_COUNT,
+};
+
+static bool undo_is(const struct plan_step *step, const char *kind)
+{
+	return strcmp(step->kind, kind) == 0;
+}
+
+static bool undo_is_roll(const struct plan_step *step)
+{
+	return undo_is(step, "manifest-flags") || undo_is(step, "roll");
+}
+
+static bool undo_is_move(const struct plan_step *step)
+{
+	return undo_is(step, "flip") || undo_is(step, "sweep");
+}
+
+static enum undo_part undo_part_of(const struct plan_step *step)
+{
+	if (undo_is(step, "restart") || undo_is(step, "restart-rest"))
+		return UNDO_RESTARTS;
+	switch (step->stage) {
+	case PLAN_STAGE_TOURNIQUET:
+		return UNDO_TOURNIQUET;
+	case PLAN_STAGE_PREFLIGHT:
+		return UNDO_PREFLIGHT;
+	case PLAN_STAGE_CERTIFICATES:
+		return undo_is(step, "certificate-served") ? UNDO_CERTIFICATES_SERVED
+							   : UNDO_CERTIFICATES;
+	case PLAN_STAGE_CONFIGURATION:
+		return UNDO_CONFIGURATION;
+	case PLAN_STAGE_RANGES:
+		return undo_is(step, "service-cidr") ? UNDO_NEW_CIDR : UNDO_SERVERS;
+	case PLAN_STAGE_DEFAULTS:
+		return strncmp(step->kind, "service-cidr", 12) == 0 ? UNDO_DEFAULT_CIDR
+								    : UNDO_SERVERS;
+	case PLAN_STAGE_SERVICES:
+		return undo_is(step, "alias") ? UNDO_ALIASES : UNDO_SERVICES;
+	case PLAN_STAGE_NODES:
+	case PLAN_STAGE_WORKLOADS:
+	case PLAN_STAGE_DRAIN:
+	case PLAN_STAGE_FINALIZE:
+		break;
+	}
+	return UNDO_NODES;
+}
+
+struct undo_walk {
+	const struct plan *plan;
+	enum plan_stage from;
+	const bool *touched;
+	struct plan_undo_order order;
+	bool moves; /* Services go back */
+};
+
+static bool undo_wanted(const struct undo_walk *walk, size_t i)
+{
+	const struct plan_step *step = &walk->plan->steps[i];
+
+	return step->stage >= walk->from && step->stage != PLAN_STAGE_FINALIZE &&
+	       (!walk->touched || walk->touched[i]);
+}
+
+static void undo_add(struct undo_walk *walk, enum plan_undo_action action,
+		     const struct plan_step *step)
+{
+	walk->order.items[walk->order.count++] = (struct plan_undo_entry){action, step};
+}
+
+/* Restarts go the way there: the network plugin first. Then whatever else was started meanwhile. */
+static void undo_restarts(struct undo_walk *walk)
+{
+	struct plan_step *look;
+	bool restarts = false; /* else --restart none: the user does it */
+
+	for (size_t i = 0; i < walk->plan->count; i++) {
+		const struct plan_step *step = &walk->plan->steps[i];
+
+		restarts = restarts || undo_part_of(step) == UNDO_RESTARTS;
+		if (undo_wanted(walk, i) && undo_part_of(step) == UNDO_RESTARTS)
+			undo_add(walk,
+				 walk->moves && undo_is(step, "restart") ? PLAN_UNDO_STEP
+									 : PLAN_UNDO_NOTHING,
+				 step);
+	}
+	if (!walk->moves)
+		return;
+	look = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "restart-back", "all nodes",
+			json_pack("{s:s, s:O, s:b}", "new", walk->plan->to, "old", walk->plan->from,
+				  "list", !restarts));
+	free(look->id);
+	look->id = alloc_text("u-restart");
+	plan_step_why(look,
+		      "what was started after its Services had moved has new addresses in its "
+		      "environment");
+	undo_add(walk, PLAN_UNDO_EXTRA, look);
+}
+
+static void undo_part(struct undo_walk *walk, enum undo_part part)
+{
+	if (part == UNDO_RESTARTS) {
+		undo_restarts(walk);
+		return;
+	}
+	for (size_t i = walk->plan->count; i-- > 0;)
+		if (undo_wanted(walk, i) && undo_part_of(&walk->plan->steps[i]) == part)
+			undo_add(walk, PLAN_UNDO_STEP, &walk->plan->steps[i]);
+}
+
+/* The earliest stage with a step that rolls servers, and whether there is one. */
+static bool undo_first_roll(const struct plan *plan, enum plan_stage *ret)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		if (!undo_is_roll(&plan->steps[i]) || plan->steps[i].stage == PLAN_STAGE_FINALIZE)
+			continue;
+		*ret = plan->steps[i].stage;
+		return true;
+	}
+	return false;
+}
+
+static int undo_refuse(const struct undo_walk *walk, const char *what, struct error *err)
+{
+	enum plan_stage roll;
+
+	if (!undo_first_roll(walk->plan, &roll))
+		return error_set(err, ERROR_REFUSED,
+				 "%s while API servers give out the new range only, and it was not "
+				 "this run that changed their flags; go back to a later stage with "
+				 "--to",
+				 what);
+	return error_set(err, ERROR_REFUSED,
+			 "%s while API servers give out the new range only; go back to '%s' or "
+			 "further with --to",
+			 what, plan_stage_name(roll - 1));
+}
+
+/* What goes back only when the API servers' flags go back, too. */
+static int undo_check(const struct undo_walk *walk, struct error *err)
+{
+	bool bitmap = strcmp(walk->plan->regime, "bitmap") == 0;
+	enum plan_stage roll;
+	bool rolls = undo_first_roll(walk->plan, &roll) && roll >= walk->from;
+
+	for (size_t i = 0; i < walk->plan->count && !rolls; i++) {
+		const struct plan_step *step = &walk->plan->steps[i];
+
+		if (!undo_wanted(walk, i))
+			continue;
+		if (bitmap && undo_is_move(step))
+			return undo_refuse(walk, "Services cannot go back to the old range", err);
+		if (undo_is(step, "service-cidr-default"))
+			return undo_refuse(walk,
+					   "the default ServiceCIDR cannot go back to the old "
+					   "range",
+					   err);
+	}
+	return 0;
+}
+
+int plan_undo_order(const struct plan *plan, enum plan_stage from, const bool *touched,
+		    struct plan_undo_order *ret, struct error *err)
+{
+	struct undo_walk walk = {.plan = plan, .from = from, .touched = touched};
+
+	if (undo_check(&walk, err) < 0)
+		return -1;
+	for (size_t i = 0; i < plan->count; i++)
+		walk.moves = walk.moves || (undo_wanted(&walk, i) && undo_is_move(&plan->steps[i]));
+	walk.order.items = alloc_array(plan->count + 1, sizeof(*walk.order.items));
+	for (int part = 0; part < UNDO_PART_COUNT; part++)
+		undo_part(&walk, (enum undo_part)part);
+	*ret = walk.order;
+	return 0;
+}
+
+void plan_undo_order_release(struct plan_undo_order *order)
+{
+	free(order->items);
+	plan_release(&order->extra);
+	*order = (struct plan_undo_order){0};
+}

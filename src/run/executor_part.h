@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RUN_EXECUTOR_PART_H
+#define RUN_EXECUTOR_PART_H
+
+#include "run/executor.h"
+#include "run/lock.h"
+#include "step/step.h"
+
+/* What the files of the executor share; private to run/. */
+struct executor {
+	const struct executor_options *options;
+	struct step_context context;
+	struct run_lock lock;
+	struct executor_result result;
+	char *backups;	       /* folder */
+	enum plan_stage stage; /* of the line printed last */
+	bool stage_shown;
+	bool gate_passed;
+	bool terminal;
+	bool waiting_shown; /* a line that the next one overwrites */
+	char *said;
+};
+
+/* Fills the context, takes the lock; executor_close releases both, also after a failure. */
+must_check int executor_open(struct executor *e, const struct executor_options *options,
+			     struct error *err);
+void executor_close(struct executor *e);
+#define auto_executor __attribute__((cleanup(executor_close)))
+
+void executor_clear_line(struct executor *e);
+/* One line about a step that is over; took_ms < 0: without its time. */
+void executor_show_step(struct executor *e, const struct plan_step *step,
+			const struct step_kind *kind, const char *mark, int64_t took_ms);
+
+/* A look, repeated for a minute while no answer comes. */
+must_check int executor_check(struct executor *e, const struct plan_step *step,
+			      const struct step_kind *kind, bool *ret_done, struct error *err);
+/* The effect, tried again for a minute after network errors. */
+must_check int executor_effect(struct executor *e, const struct plan_step *step,
+			       const struct step_kind *kind, struct error *err);
+
+/* ERROR_PARSE when the kind is unknown. */
+must_check int executor_kind(const struct plan_step *step, const struct step_kind **ret,
+			     struct error *err);
+
+/* How long what gets no answer is repeated, and how often. */
+#define EXECUTOR_PATIENCE_MS 60000
+#define EXECUTOR_AGAIN_MS 1000
+
+#endif
