@@ -123,7 +123,7 @@ bad '--to without a length' 1 "'10.17.0.0'" plan --repair --to 10.17.0.0
 bad '--to with a length that is too long' 1 "'10.17.0.0/33'" plan --repair --to 10.17.0.0/33
 bad '--to with a number that is too large' 1 "'10.300.0.0/16'" plan --repair --to 10.300.0.0/16
 bad '--to that is no range' 1 "'tomorrow'" plan --repair --to tomorrow
-bad 'a move that is not served' 3 'moving a healthy cluster is not in this version yet' plan --to 10.17.0.0/16
+bad 'a plan for nothing' 1 '--to CIDR says where' plan
 
 # ---- kubeconfig ----
 
