@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "kube/transport.h"
+#include "kube/client_parts.h"
 
 #define KUBE_CLIENT_TIMEOUT_MS 60000
 #define KUBE_CLIENT_CONNECT_MS 10000
@@ -16,17 +16,6 @@
 #define KUBE_CLIENT_FIRST_RETRY_MS 1000
 #define KUBE_CLIENT_BACKOFF_MS 250
 #define KUBE_CLIENT_BACKOFF_MAX_MS 5000
-
-struct kube_client {
-	const struct kube_config *config; /* borrowed */
-	struct kube_client *parent;	  /* borrowed; has the credential; NULL: this one has */
-	struct kube_credential credential;
-	struct kube_transport *transport;
-	int64_t timeout_ms; /* 0: none */
-	int64_t connect_ms;
-	int64_t retry_ms;
-	bool reached; /* it has answered before */
-};
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -124,7 +113,7 @@ const struct kube_config *kube_client_config(const struct kube_client *kube)
 
 /* --- one request, tried until it is answered ------------------------------------------------- */
 
-static const char *kube_client_method(enum kube_method method)
+const char *kube_client_method(enum kube_method method)
 {
 	static const char *const names[] = {"GET",   "POST",  "PUT",   "PATCH",
 					    "PATCH", "PATCH", "PATCH", "DELETE"};
@@ -132,7 +121,7 @@ static const char *kube_client_method(enum kube_method method)
 	return names[method];
 }
 
-static const char *kube_client_content(enum kube_method method)
+const char *kube_client_content(enum kube_method method)
 {
 	switch (method) {
 	case KUBE_PATCH_MERGE:
@@ -148,7 +137,7 @@ static const char *kube_client_content(enum kube_method method)
 	}
 }
 
-static struct kube_credential *kube_client_credential(struct kube_client *kube)
+struct kube_credential *kube_client_credential(struct kube_client *kube)
 {
 	return kube->parent ? &kube->parent->credential : &kube->credential;
 }
@@ -202,7 +191,7 @@ static bool kube_client_wait(const struct kube_client *kube, struct kube_client_
 	return true;
 }
 
-static bool kube_client_take(void *data, int status, struct slice bytes)
+bool kube_client_take(void *data, int status, struct slice bytes)
 {
 	struct buffer *body = data;
 

@@ -18,6 +18,16 @@
 /* from then on ^C ends an attempt that has reached nobody yet */
 #define KUBE_TRANSPORT_PATIENCE_MS 1000
 
+/* An attempt under way. */
+struct kube_transport_run {
+	struct kube_transport *transport;
+	struct kube_attempt *attempt;
+	int64_t started_ms;
+	bool other_connection; /* refused: the pinned one is gone */
+	bool refused_repeat;   /* refused: libcurl wanted to send a write twice */
+	bool interrupted;
+};
+
 struct kube_transport {
 	const struct kube_config *config; /* borrowed */
 	CURL *easy;
@@ -34,6 +44,12 @@ struct kube_transport {
 	bool pinned;
 	bool chosen; /* the pinned connection is the one with these ends */
 	char *local; /* owned; "10.1.15.1 41234" */
+
+	/* from begin to end of an attempt */
+	struct kube_transport_run run;
+	struct curl_slist *headers;
+	struct curl_slist *connect_list;
+	char detail[CURL_ERROR_SIZE];
 };
 
 /* --- the server's address -------------------------------------------------------------------- */
@@ -165,15 +181,6 @@ void kube_transport_unpin(struct kube_transport *t)
 }
 
 /* --- callbacks of one attempt ---------------------------------------------------------------- */
-
-struct kube_transport_run {
-	struct kube_transport *transport;
-	struct kube_attempt *attempt;
-	int64_t started_ms;
-	bool other_connection; /* refused: the pinned one is gone */
-	bool refused_repeat;   /* refused: libcurl wanted to send a write twice */
-	bool interrupted;
-};
 
 static size_t kube_transport_write(char *bytes, size_t size, size_t count, void *data)
 {
@@ -537,15 +544,12 @@ static void kube_transport_finish(struct kube_transport *t, struct kube_transpor
 		  (long long)spent_us / 1000);
 }
 
-static int kube_transport_once(struct kube_transport *t, const struct kube_credential *credential,
-			       struct kube_attempt *attempt, struct error *err)
+void kube_transport_begin(struct kube_transport *t, const struct kube_credential *credential,
+			  struct kube_attempt *attempt)
 {
-	struct kube_transport_run run = {t, attempt, clock_monotonic_ms(), false, false, false};
-	char detail[CURL_ERROR_SIZE] = "";
-	struct curl_slist *connect_to = NULL;
-	struct curl_slist *headers;
-	CURLcode code;
-
+	t->run = (struct kube_transport_run){
+		.transport = t, .attempt = attempt, .started_ms = clock_monotonic_ms()};
+	*t->detail = '\0';
 	attempt->status = 0;
 	attempt->sent = attempt->hopeless = attempt->ended = false;
 	attempt->retry_after_s = 0;
@@ -553,32 +557,50 @@ static int kube_transport_once(struct kube_transport *t, const struct kube_crede
 	curl_easy_reset(t->easy);
 	kube_transport_set_connection(t, attempt);
 	kube_transport_set_tls(t, credential);
-	kube_transport_set_request(t, &run);
+	kube_transport_set_request(t, &t->run);
 	if (t->config->username && !credential->token.len) {
 		curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		curl_easy_setopt(t->easy, CURLOPT_USERNAME, t->config->username);
 		curl_easy_setopt(t->easy, CURLOPT_PASSWORD,
 				 t->config->password.len ? t->config->password.ptr : "");
 	}
-	headers = kube_transport_headers(t, credential, attempt);
-	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers);
+	t->headers = kube_transport_headers(t, credential, attempt);
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
 	if (t->connect_to)
-		kube_transport_header(&connect_to, t->connect_to);
-	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, connect_to);
-	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, detail);
+		kube_transport_header(&t->connect_list, t->connect_to);
+	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_list);
+	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->detail);
+}
 
-	code = curl_easy_perform(t->easy);
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && attempt->ended))
-		kube_transport_finish(t, &run);
+int kube_transport_end(struct kube_transport *t, int result, struct error *err)
+{
+	CURLcode code = (CURLcode)result;
+	bool answered = code == CURLE_OK || (code == CURLE_WRITE_ERROR && t->run.attempt->ended);
+
+	if (answered)
+		kube_transport_finish(t, &t->run);
 	else
-		kube_transport_error(t, &run, code, *detail ? detail : curl_easy_strerror(code),
-				     err);
+		kube_transport_error(t, &t->run, code,
+				     *t->detail ? t->detail : curl_easy_strerror(code), err);
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, NULL);
-	curl_slist_free_all(connect_to);
-	kube_transport_wipe_headers(headers);
-	return code == CURLE_OK || (code == CURLE_WRITE_ERROR && attempt->ended) ? 0 : -1;
+	curl_slist_free_all(t->connect_list);
+	kube_transport_wipe_headers(t->headers);
+	t->connect_list = t->headers = NULL;
+	return answered ? 0 : -1;
+}
+
+void *kube_transport_handle(struct kube_transport *t)
+{
+	return t->easy;
+}
+
+static int kube_transport_once(struct kube_transport *t, const struct kube_credential *credential,
+			       struct kube_attempt *attempt, struct error *err)
+{
+	kube_transport_begin(t, credential, attempt);
+	return kube_transport_end(t, (int)curl_easy_perform(t->easy), err);
 }
 
 /* One certain server was asked for by its address. Its certificate may lack the name by which the

@@ -64,4 +64,12 @@ must_check int kube_transport_perform(struct kube_transport *transport,
 				      const struct kube_credential *credential,
 				      struct kube_attempt *attempt, struct error *err);
 
+/* The same in two halves, for a caller that has many transfers under way in one curl_multi
+ * (kube/multiplex.c): begin, curl_multi_add_handle(handle), and with its CURLcode end. */
+void kube_transport_begin(struct kube_transport *transport,
+			  const struct kube_credential *credential, struct kube_attempt *attempt);
+must_check int kube_transport_end(struct kube_transport *transport, int result, struct error *err);
+/* The CURL of it. */
+void *kube_transport_handle(struct kube_transport *transport);
+
 #endif
