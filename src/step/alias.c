@@ -40,7 +40,7 @@ static void alias_describe(const struct plan_step *step, struct buffer *out)
 		      step_optional_text(step, "mechanism"));
 }
 
-static bool alias_by_status(const struct plan_step *step)
+bool step_alias_by_status(const struct plan_step *step)
 {
 	const char *mechanism = step_optional_text(step, "mechanism");
 
@@ -73,9 +73,26 @@ static int alias_check(struct step_context *context, const struct plan_step *ste
 		return -1;
 	if (step_find(context, &target, &service, err) < 0)
 		return -1;
-	*ret_done = service && (alias_by_status(step) ? step_alias_claims(service, addresses)
-						      : step_service_holds(service, addresses));
+	*ret_done =
+		service && (step_alias_by_status(step) ? step_alias_claims(service, addresses)
+						       : step_service_holds(service, addresses));
 	return 0;
+}
+
+/* The alias answers in the families in which the original does: the address of a second family has
+ * no other keeper between the legs. */
+static void alias_set_families(json_t *spec, const json_t *original)
+{
+	json_t *families = json_object_get(original, "ipFamilies");
+	json_t *policy = json_object_get(original, "ipFamilyPolicy");
+
+	if (json_array_size(families) == 0)
+		return;
+	json_object_set(spec, "ipFamilies", families);
+	if (json_array_size(families) > 1)
+		json_object_set(spec, "ipFamilyPolicy", policy);
+	else
+		json_object_set_new(spec, "ipFamilyPolicy", json_string("SingleStack"));
 }
 
 /* The parts of the original that make the alias lead to the same endpoints. No labels and no
@@ -99,21 +116,26 @@ static json_t *alias_spec(const struct plan_step *step, const json_t *original)
 	json_array_foreach(ports, i, port)
 		json_object_del(port, "nodePort");
 	json_object_set_new(spec, "ports", ports);
+	if (strcmp(mechanism, "clusterip") == 0 &&
+	    json_object_get(original, "internalTrafficPolicy"))
+		json_object_set(spec, "internalTrafficPolicy",
+				json_object_get(original, "internalTrafficPolicy"));
 	if (strcmp(mechanism, "bridge") == 0) {
 		json_object_set_new(spec, "type", json_string("LoadBalancer"));
 		json_object_set_new(spec, "loadBalancerClass", json_string(ALIAS_CLASS));
 		json_object_set_new(spec, "allocateLoadBalancerNodePorts", json_false());
 	}
+	alias_set_families(spec, original);
 	return spec;
 }
 
-static json_t *alias_object(const struct step_context *context, const struct plan_step *step,
-			    const json_t *original, bool with_address)
+json_t *step_alias_object(const struct step_context *context, const struct plan_step *step,
+			  const json_t *original, bool with_address)
 {
 	json_t *spec = alias_spec(step, original);
 	const json_t *address = json_object_get(step->parameters, "clusterIP");
 
-	if (!alias_by_status(step))
+	if (!step_alias_by_status(step))
 		address = json_array_get(json_object_get(step->parameters, "addresses"), 0);
 	if (address && with_address)
 		json_object_set(spec, "clusterIP", (json_t *)(uintptr_t)address);
@@ -164,10 +186,11 @@ int step_alias_owned(struct step_context *context, const struct kube_target *tar
 		target->space, target->name);
 }
 
-static int alias_create(struct step_context *context, const struct plan_step *step,
-			const json_t *original, struct error *err)
+int step_alias_create(struct step_context *context, const struct plan_step *step,
+		      const json_t *original, struct error *err)
 {
-	auto_json json_t *object = alias_object(context, step, original, /* with_address= */ true);
+	auto_json json_t *object =
+		step_alias_object(context, step, original, /* with_address= */ true);
 	auto_kube_reply struct kube_reply reply = {0};
 	const struct kube_write_options options = {.reply = &reply};
 	struct kube_target target;
@@ -182,10 +205,10 @@ static int alias_create(struct step_context *context, const struct plan_step *st
 	}
 	/* The explicit address is a wish for aliases by status: a server that still allocates from
 	 * another range must not keep the old address dead. */
-	if (err->kind == ERROR_API && alias_by_status(step) &&
+	if (err->kind == ERROR_API && step_alias_by_status(step) &&
 	    json_object_get(step->parameters, "clusterIP")) {
 		auto_json json_t *plain =
-			alias_object(context, step, original, /* with_address= */ false);
+			step_alias_object(context, step, original, /* with_address= */ false);
 
 		log_debug("%s; trying without an explicit address", error_text(err));
 		error_release(err);
@@ -220,7 +243,7 @@ static json_t *alias_slice(const struct step_context *context, const struct plan
 			   const json_t *original, const char *version)
 {
 	const char *name = step_optional_text(step, "name");
-	auto_free char *slice_name = alloc_format("%.60s-1", name);
+	auto_free char *slice_name = alloc_format("%s-1", name);
 	auto_free char *api = alloc_format("discovery.k8s.io/%s", version);
 	json_t *first = json_array_get(json_object_get(original, "ports"), 0);
 	const char *port_name = json_path_text(first, "name");
@@ -285,7 +308,7 @@ static int alias_copy_slices(struct step_context *context, const struct plan_ste
 			step_optional_text(step, "of"), &slices, err) < 0)
 		return -1;
 	json_array_foreach(slices, i, slice) {
-		auto_free char *copy = alloc_format("%.50s-copy-%zu", name, i + 1);
+		auto_free char *copy = alloc_format("%s-copy-%zu", name, i + 1);
 
 		json_object_set_new(slice, "metadata",
 				    json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "name", copy,
@@ -297,6 +320,17 @@ static int alias_copy_slices(struct step_context *context, const struct plan_ste
 		if (alias_put_slice(context, step, version, slice, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int step_alias_slices(struct step_context *context, const struct plan_step *step,
+		      const json_t *original, struct error *err)
+{
+	if (json_object_get(step->parameters, "endpoints") &&
+	    alias_create_slice(context, step, original, err) < 0)
+		return -1;
+	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")))
+		return alias_copy_slices(context, step, err);
 	return 0;
 }
 
@@ -331,22 +365,27 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 			 "the alias has no endpoints", err);
 }
 
-int step_alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+json_t *step_alias_claim_patch(const struct plan_step *step)
 {
 	const json_t *addresses = json_object_get(step->parameters, "addresses");
-	auto_json json_t *ingress = json_array();
-	auto_json json_t *patch = NULL;
-	const struct kube_write_options options = {.repeatable = true};
-	struct kube_target target;
+	json_t *ingress = json_array();
 	const json_t *address;
 	size_t i;
+
+	json_array_foreach(addresses, i, address)
+		json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
+	return json_pack("{s:{s:{s:o}}}", "status", "loadBalancer", "ingress", ingress);
+}
+
+int step_alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	auto_json json_t *patch = step_alias_claim_patch(step);
+	const struct kube_write_options options = {.repeatable = true};
+	struct kube_target target;
 
 	if (step_service_target(step, &target, err) < 0)
 		return -1;
 	target.subresource = "status";
-	json_array_foreach(addresses, i, address)
-		json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
-	patch = json_pack("{s:{s:{s:O}}}", "status", "loadBalancer", "ingress", ingress);
 	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
 				 err);
 }
@@ -354,22 +393,16 @@ int step_alias_claim(struct step_context *context, const struct plan_step *step,
 static int alias_apply(struct step_context *context, const struct plan_step *step,
 		       struct error *err)
 {
-	const json_t *endpoints = json_object_get(step->parameters, "endpoints");
 	auto_json json_t *original = NULL;
 
-	if (alias_original(context, step, &original, err) < 0)
+	if (alias_original(context, step, &original, err) < 0 ||
+	    step_alias_create(context, step, original, err) < 0 ||
+	    step_alias_slices(context, step, original, err) < 0)
 		return -1;
-	if (alias_create(context, step, original, err) < 0)
+	if (!json_object_get(step->parameters, "endpoints") &&
+	    json_object_get(original, "selector") && alias_await_endpoints(context, step, err) < 0)
 		return -1;
-	if (endpoints && alias_create_slice(context, step, original, err) < 0)
-		return -1;
-	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")) &&
-	    alias_copy_slices(context, step, err) < 0)
-		return -1;
-	if (!endpoints && json_object_get(original, "selector") &&
-	    alias_await_endpoints(context, step, err) < 0)
-		return -1;
-	return alias_by_status(step) ? step_alias_claim(context, step, err) : 0;
+	return step_alias_by_status(step) ? step_alias_claim(context, step, err) : 0;
 }
 
 const struct step_kind step_alias = {

@@ -4,12 +4,28 @@
 
 #include "step/step.h"
 
-/* What the step kinds about aliases share. */
+/* What the step kinds about aliases share. `step` has the parameters of kind "alias". */
+
+/* True when the address stands in the alias' status, false when it is the alias' clusterIP. */
+bool step_alias_by_status(const struct plan_step *step);
 
 /* True when the Service's status has exactly these addresses. */
 bool step_alias_claims(const json_t *service, const json_t *addresses);
 
+/* The alias as it is created; `original` is the spec of what it stands in for. A new reference. */
+json_t *step_alias_object(const struct step_context *context, const struct plan_step *step,
+			  const json_t *original, bool with_address);
+
+/* Creates it; one of this run that is there already is fine, ERROR_REFUSED for another one. */
+must_check int step_alias_create(struct step_context *context, const struct plan_step *step,
+				 const json_t *original, struct error *err);
+
+/* Writes the slices that nobody else does: those of "endpoints", copies where "copyEndpoints". */
+must_check int step_alias_slices(struct step_context *context, const struct plan_step *step,
+				 const json_t *original, struct error *err);
+
 /* Puts the step's parameter "addresses" into the status of the alias. */
+json_t *step_alias_claim_patch(const struct plan_step *step);
 must_check int step_alias_claim(struct step_context *context, const struct plan_step *step,
 				struct error *err);
 

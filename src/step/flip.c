@@ -3,7 +3,8 @@
  * flip: moves a Service to another ClusterIP without deleting it (kube/flip.h).
  *
  * Parameters: namespace, name, uid, from, to (arrays of addresses, primary first), alias (name of
- * the Service that keeps the old address; its DNS name is what the parked Service points to).
+ * the Service that keeps the old address; its DNS name is what the parked Service points to),
+ * externalName (instead of that name), domain (of the cluster).
  *
  * The original object is kept before leg 1. A process killed between the legs leaves an
  * ExternalName Service; the resumed step finds it and goes on with leg 2 from the kept original.
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kube/flip.h"
+#include "step/flip.h"
 #include "step/kinds.h"
 #include "step/service.h"
 
@@ -52,7 +54,7 @@ static int flip_check(struct step_context *context, const struct plan_step *step
 	return 0;
 }
 
-static bool flip_is_parked(const json_t *service)
+bool step_flip_is_parked(const json_t *service)
 {
 	return json_path_is(service, "spec.type", "ExternalName");
 }
@@ -110,12 +112,16 @@ static int flip_unlabel_endpoints(struct step_context *context, const struct kub
 	return 0;
 }
 
-static char *flip_external_name(const struct plan_step *step, const struct kube_target *target)
+char *step_flip_external_name(const struct plan_step *step)
 {
+	const char *given = step_optional_text(step, "externalName");
 	const char *alias = step_optional_text(step, "alias");
 	const char *domain = step_optional_text(step, "domain");
 
-	return alloc_format("%s.%s.svc.%s", alias ? alias : target->name, target->space,
+	if (given)
+		return alloc_text(given);
+	return alloc_format("%s.%s.svc.%s", alias ? alias : step_optional_text(step, "name"),
+			    step_optional_text(step, "namespace"),
 			    domain ? domain : "cluster.local");
 }
 
@@ -158,14 +164,14 @@ static int flip_legs(struct step_context *context, const struct plan_step *step,
 		     const json_t *original, struct error *err)
 {
 	auto_kube_client struct kube_client *pinned = kube_client_pinned(context->kube, err);
-	auto_free char *external_name = flip_external_name(step, target);
+	auto_free char *external_name = step_flip_external_name(step);
 	auto_json json_t *leave = kube_flip_leave(original, external_name);
 	struct kube_write_options options = {
 		.resource_version = json_path_text(current, "metadata.resourceVersion")};
 
 	if (!pinned)
 		return -1;
-	if (!flip_is_parked(current)) {
+	if (!step_flip_is_parked(current)) {
 		/* The connection is opened first, so that nothing stands between the legs. */
 		auto_json json_t *warm = NULL;
 
@@ -194,6 +200,27 @@ static int flip_restore_status(struct step_context *context, const struct kube_t
 				 err);
 }
 
+/* What the legs took away besides. */
+static int flip_after(struct step_context *context, const struct kube_target *target,
+		      const json_t *original, struct error *err)
+{
+	if (flip_restore_status(context, target, original, err) < 0)
+		return -1;
+	return flip_unlabel_endpoints(context, target, err);
+}
+
+int step_flip_finish(struct step_context *context, const struct plan_step *step,
+		     const json_t *original, struct error *err)
+{
+	auto_kube_client struct kube_client *pinned = kube_client_pinned(context->kube, err);
+	struct kube_target target;
+
+	if (!pinned || step_service_target(step, &target, err) < 0 ||
+	    flip_return(pinned, context, step, &target, original, err) < 0)
+		return -1;
+	return flip_after(context, &target, original, err);
+}
+
 static int flip_apply(struct step_context *context, const struct plan_step *step, struct error *err)
 {
 	auto_json json_t *current = NULL;
@@ -205,11 +232,11 @@ static int flip_apply(struct step_context *context, const struct plan_step *step
 	    kube_client_get(context->kube, &target, &current, err) < 0)
 		return -1;
 	original = context->kept(context, step, "original");
-	if (flip_is_parked(current) && !original)
+	if (step_flip_is_parked(current) && !original)
 		return error_set(
 			err, ERROR_REFUSED,
 			"it is of type ExternalName now, and not by this run; nothing is moved");
-	if (!flip_is_parked(current)) {
+	if (!step_flip_is_parked(current)) {
 		backup = alloc_format("service-%s-%s", target.space, target.name);
 		if (context->keep(context, step, "original", current, err) < 0 ||
 		    step_backup_object(context, backup, current, err) < 0)
@@ -217,10 +244,9 @@ static int flip_apply(struct step_context *context, const struct plan_step *step
 		json_decref(original);
 		original = json_incref(current);
 	}
-	if (flip_legs(context, step, &target, current, original, err) < 0 ||
-	    flip_restore_status(context, &target, original, err) < 0)
+	if (flip_legs(context, step, &target, current, original, err) < 0)
 		return -1;
-	return flip_unlabel_endpoints(context, &target, err);
+	return flip_after(context, &target, original, err);
 }
 
 const struct step_kind step_flip = {

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aliases: what kind alias does, for many Services at the same time and in the order that loses no
+ * request: every alias without an address, until it has the endpoints of its original and every
+ * proxy knows them; then the addresses, old and new; then the new ones proved from every node.
+ *
+ * Parameters: services (array of the parameters of kind alias).
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "step/alias.h"
+#include "step/group.h"
+#include "step/kinds.h"
+#include "step/prove.h"
+#include "step/pulse.h"
+#include "step/service.h"
+
+#define ALIASES_ENDPOINTS_MS 60000
+#define ALIASES_POLL_MS 200
+#define ALIASES_PROVE_MS 15000
+
+static void aliases_describe(const struct plan_step *step, struct buffer *out)
+{
+	const json_t *services = json_object_get(step->parameters, "services");
+	const json_t *first = json_array_get(services, 0);
+	size_t count = json_array_size(services);
+
+	if (count == 1)
+		buffer_format(out, "keep the addresses of Service/%s/%s answering by an alias",
+			      json_path_text(first, "namespace"), json_path_text(first, "of"));
+	else
+		buffer_format(out, "keep the addresses of %zu Services answering by aliases",
+			      count);
+}
+
+/* ---- what is there ---- */
+
+struct aliases {
+	struct step_context *context;
+	struct step_group group;
+	struct step_pulse pulse;
+	json_t **found;	    /* the aliases; NULL: not there */
+	json_t **originals; /* specs; NULL: the Service is gone */
+	size_t *wanted;	    /* ready endpoints of the original */
+};
+
+static void aliases_release(struct aliases *a)
+{
+	step_objects_release(a->found, a->group.count);
+	step_objects_release(a->originals, a->group.count);
+	free(a->wanted);
+	step_pulse_release(&a->pulse);
+	step_group_release(&a->group);
+}
+
+#define auto_aliases __attribute__((cleanup(aliases_release)))
+
+static int aliases_open(struct aliases *a, struct step_context *context,
+			const struct plan_step *step, struct error *err)
+{
+	a->context = context;
+	if (step_group_open(context, step, &a->group, err) < 0)
+		return -1;
+	a->found = step_objects_new(a->group.count);
+	a->originals = step_objects_new(a->group.count);
+	a->wanted = alloc_array(a->group.count + 1, sizeof(*a->wanted));
+	return step_group_get(context, &a->group, "name", a->found, err);
+}
+
+/* The spec that the alias is made after: of the live Service, or what the plan remembers. */
+static int aliases_originals(struct aliases *a, struct error *err)
+{
+	json_t **live = step_objects_new(a->group.count);
+	int result = step_group_get(a->context, &a->group, "of", live, err);
+
+	for (size_t i = 0; result == 0 && i < a->group.count; i++) {
+		const struct plan_step *item = &a->group.items[i];
+		json_t *template_ = json_object_get(item->parameters, "template");
+
+		a->originals[i] =
+			json_incref(template_ ? template_ : json_object_get(live[i], "spec"));
+		if (!a->originals[i])
+			log_warning("Service '%s/%s' is gone since the plan was made; it gets no "
+				    "alias",
+				    step_optional_text(item, "namespace"),
+				    step_optional_text(item, "of"));
+	}
+	step_objects_release(live, a->group.count);
+	return result;
+}
+
+static bool aliases_is_done(const struct aliases *a, size_t i)
+{
+	const struct plan_step *item = &a->group.items[i];
+	const json_t *addresses = json_object_get(item->parameters, "addresses");
+
+	return a->found[i] &&
+	       (step_alias_by_status(item) ? step_alias_claims(a->found[i], addresses)
+					   : step_service_holds(a->found[i], addresses));
+}
+
+static int aliases_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			 struct error *err)
+{
+	auto_aliases struct aliases a = {0};
+	bool done = true;
+
+	if (aliases_open(&a, context, step, err) < 0 || aliases_originals(&a, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a.group.count; i++)
+		done = done && (!a.originals[i] || aliases_is_done(&a, i));
+	*ret_done = done;
+	return 0;
+}
+
+/* ---- creating ---- */
+
+static int aliases_create(struct aliases *a, struct error *err)
+{
+	struct step_group_call call;
+	int result;
+
+	step_group_call_init(&a->group, &call, KUBE_POST, NULL);
+	for (size_t i = 0; i < a->group.count; i++)
+		if (!a->found[i] && a->originals[i])
+			call.bodies[i] = step_alias_object(a->context, &a->group.items[i],
+							   a->originals[i], true);
+	result = step_group_send(&a->group, &call, err);
+	for (size_t i = 0; result == 0 && i < a->group.count; i++) {
+		const struct plan_step *item = &a->group.items[i];
+
+		if (!a->originals[i])
+			continue;
+		/* refused, lost, or there before: the careful way finds out */
+		if (!call.objects[i] &&
+		    step_alias_create(a->context, item, a->originals[i], err) < 0)
+			result = error_wrap(err, "%s", item->subject);
+		else if (step_alias_slices(a->context, item, a->originals[i], err) < 0)
+			result = error_wrap(err, "%s", item->subject);
+	}
+	step_group_call_release(&a->group, &call);
+	return result;
+}
+
+/* ---- endpoints ---- */
+
+struct aliases_look {
+	struct aliases *a;
+	const char *version;
+	char **paths;	/* owned */
+	size_t *have;	/* ready endpoints of the alias */
+	bool *answered; /* both numbers are known */
+};
+
+/* The slices of the Service and of its alias with one request. */
+static char *aliases_slices_path(const struct plan_step *item, const char *version)
+{
+	const struct kube_target target = {.group = "discovery.k8s.io",
+					   .version = version,
+					   .plural = "endpointslices",
+					   .space = step_optional_text(item, "namespace")};
+	auto_free char *selector =
+		alloc_format("kubernetes.io/service-name in (%s,%s)",
+			     step_optional_text(item, "of"), step_optional_text(item, "name"));
+	auto_free char *start = kube_path(&target);
+	auto_buffer struct buffer path = {0};
+
+	buffer_text(&path, start);
+	kube_path_query(&path, "labelSelector", selector);
+	return buffer_detach(&path);
+}
+
+static void aliases_count(struct aliases_look *look, size_t i, const struct kube_answer *answer)
+{
+	const char *alias = step_optional_text(&look->a->group.items[i], "name");
+	auto_error struct error ignored = {0};
+	auto_json json_t *list =
+		json_parse(buffer_as_slice(&answer->reply.body), "answer", &ignored);
+	auto_json json_t *ours = json_array();
+	auto_json json_t *theirs = json_array();
+	json_t *slice;
+	size_t k;
+
+	if (!list)
+		return;
+	json_array_foreach(json_object_get(list, "items"), k, slice)
+		json_array_append(
+			json_path_is(slice, "metadata.labels.kubernetes\\.io/service-name", alias)
+				? ours
+				: theirs,
+			slice);
+	look->have[i] = step_slices_ready(ours);
+	look->a->wanted[i] = step_slices_ready(theirs);
+	/* of those that we write ourselves, some may be taken out on purpose */
+	if (look->have[i] && json_object_get(look->a->group.items[i].parameters, "endpoints"))
+		look->a->wanted[i] = look->have[i];
+	look->answered[i] = true;
+}
+
+static bool aliases_look_next(void *data, size_t job, const struct kube_answer *last,
+			      struct kube_request *request)
+{
+	struct aliases_look *look = data;
+
+	if (last) {
+		if (!last->error.message)
+			aliases_count(look, job, last);
+		return false;
+	}
+	if (!look->a->originals[job] ||
+	    (look->answered[job] && look->have[job] >= look->a->wanted[job]))
+		return false;
+	free(look->paths[job]);
+	look->paths[job] = aliases_slices_path(&look->a->group.items[job], look->version);
+	*request = (struct kube_request){.method = KUBE_GET, .path = look->paths[job]};
+	return true;
+}
+
+static size_t aliases_without(const struct aliases_look *look, size_t *ret_first)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < look->a->group.count; i++) {
+		if (!look->a->originals[i] ||
+		    (look->answered[i] && look->have[i] >= look->a->wanted[i]))
+			continue;
+		if (left++ == 0)
+			*ret_first = i;
+	}
+	return left;
+}
+
+/* Until each alias has as many ready endpoints as its original. */
+static int aliases_wait(struct aliases_look *look, struct error *err)
+{
+	struct aliases *a = look->a;
+	const struct kube_jobs jobs = {
+		.count = a->group.count, .next = aliases_look_next, .data = look};
+	int64_t end = clock_monotonic_ms() + ALIASES_ENDPOINTS_MS;
+	size_t first = 0;
+	size_t left;
+
+	for (;;) {
+		if (kube_multiplex_run(a->group.many, &jobs, err) < 0)
+			return -1;
+		left = aliases_without(look, &first);
+		if (left == 0)
+			return 0;
+		if (clock_monotonic_ms() > end)
+			return error_set(err, ERROR_STOPPED,
+					 "%zu alias%s no endpoints after %d s, the first is %s; "
+					 "nothing was moved",
+					 left, left == 1 ? " has" : "es have",
+					 ALIASES_ENDPOINTS_MS / 1000,
+					 a->group.items[first].subject);
+		a->context->say(a->context, "waiting for the endpoints of %zu aliases", left);
+		if (step_pause(a->context, ALIASES_POLL_MS, err) < 0)
+			return -1;
+	}
+}
+
+static int aliases_endpoints(struct aliases *a, struct error *err)
+{
+	struct aliases_look look = {
+		.a = a,
+		.version = a->pulse.slice_version,
+		.paths = alloc_array(a->group.count + 1, sizeof(char *)),
+		.have = alloc_array(a->group.count + 1, sizeof(size_t)),
+		.answered = alloc_array(a->group.count + 1, sizeof(bool)),
+	};
+	int result = aliases_wait(&look, err);
+
+	for (size_t i = 0; i < a->group.count; i++)
+		free(look.paths[i]);
+	free(look.paths);
+	free(look.have);
+	free(look.answered);
+	return result;
+}
+
+/* ---- addresses ---- */
+
+static int aliases_claim(struct aliases *a, struct error *err)
+{
+	struct step_group_call call;
+	int result;
+
+	step_group_call_init(&a->group, &call, KUBE_PATCH_MERGE, "name");
+	call.subresource = "status";
+	for (size_t i = 0; i < a->group.count; i++)
+		if (a->originals[i] && step_alias_by_status(&a->group.items[i]))
+			call.bodies[i] = step_alias_claim_patch(&a->group.items[i]);
+	result = step_group_send(&a->group, &call, err);
+	for (size_t i = 0; result == 0 && i < a->group.count; i++) {
+		const struct plan_step *item = &a->group.items[i];
+
+		if (call.bodies[i] && !call.objects[i] &&
+		    step_alias_claim(a->context, item, err) < 0)
+			result = error_wrap(err, "%s", item->subject);
+	}
+	step_group_call_release(&a->group, &call);
+	return result;
+}
+
+/* The last address is the new one; the first is the one that answers today. */
+static int aliases_prove(struct aliases *a, struct error *err)
+{
+	struct step_proof *proofs = alloc_array(a->group.count + 1, sizeof(*proofs));
+	size_t count = 0;
+	int result;
+
+	for (size_t i = 0; i < a->group.count; i++) {
+		const struct plan_step *item = &a->group.items[i];
+		const json_t *addresses = json_object_get(item->parameters, "addresses");
+		const char *old = json_string_value(json_array_get(addresses, 0));
+		const char *new_ = json_string_value(json_array_get(addresses, 1));
+
+		if (!a->originals[i] || !new_)
+			continue;
+		proofs[count++] = (struct step_proof){.subject = item->subject,
+						      .spec = a->originals[i],
+						      .address = new_,
+						      .fallback = old,
+						      .endpoints = a->wanted[i]};
+	}
+	result = step_prove(a->context, proofs, count, a->pulse.nodes, a->pulse.node_count,
+			    ALIASES_PROVE_MS, err);
+	free(proofs);
+	return result;
+}
+
+static int aliases_apply(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	auto_aliases struct aliases a = {0};
+
+	if (aliases_open(&a, context, step, err) < 0 || aliases_originals(&a, err) < 0 ||
+	    step_pulse_open(context, &a.pulse, err) < 0 || aliases_create(&a, err) < 0 ||
+	    aliases_endpoints(&a, err) < 0 || step_pulse_settle(context, &a.pulse, err) < 0 ||
+	    aliases_claim(&a, err) < 0 || step_pulse_settle(context, &a.pulse, err) < 0)
+		return -1;
+	return aliases_prove(&a, err);
+}
+
+const struct step_kind step_aliases = {
+	.name = "aliases",
+	.describe = aliases_describe,
+	.check = aliases_check,
+	.apply = aliases_apply,
+};

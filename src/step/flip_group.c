@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flip-group: moves many Services to other ClusterIPs, a window at a time (step/pulse.h).
+ *
+ * Parameters: services (array of the parameters of kind flip).
+ *
+ * In a window the legs of several Services are under way at the same time on one connection; a
+ * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn does not come in
+ * the first half of the window wait for the next one. The objects as they are right before go to
+ * the journal, one document a window: {"namespace/name": Service}. A process killed between the
+ * legs leaves ExternalName Services; the resumed step brings each of them home first, from the
+ * last document that has it.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "kube/flip.h"
+#include "step/flip.h"
+#include "step/group.h"
+#include "step/kinds.h"
+#include "step/pulse.h"
+#include "step/service.h"
+
+/* A Service that is written to all the time meets its own controller in every window. */
+#define FLIP_GROUP_CONFLICTS 20
+
+static void flips_describe(const struct plan_step *step, struct buffer *out)
+{
+	const json_t *services = json_object_get(step->parameters, "services");
+	const json_t *first = json_array_get(services, 0);
+
+	if (json_array_size(services) == 1)
+		buffer_format(out, "move Service/%s/%s from %s to %s",
+			      json_path_text(first, "namespace"), json_path_text(first, "name"),
+			      json_path_text(first, "from.0"), json_path_text(first, "to.0"));
+	else
+		buffer_format(out, "move %zu Services to new addresses", json_array_size(services));
+}
+
+enum flip_phase {
+	FLIP_WAITING,
+	FLIP_LEAVING,	/* leg 1 sent */
+	FLIP_RETURNING, /* leg 2 sent */
+	FLIP_STATUS,	/* the status of a LoadBalancer sent */
+	FLIP_OPEN,	/* left to the patient way: leg 2 is missing, or may be */
+	FLIP_DONE,
+	FLIP_FAILED, /* refused before anything was changed */
+};
+
+struct flip_move {
+	enum flip_phase phase;
+	json_t *original; /* owned: before leg 1 */
+	char *path;	  /* owned, like the texts below */
+	char *status_path;
+	char *leave;
+	char *back;
+	char *status; /* NULL: it has none to be put back */
+	unsigned conflicts;
+	struct error error; /* why it failed */
+	int64_t left_ms;    /* of the clock; when leg 1 was sent */
+};
+
+struct flips {
+	struct step_context *context;
+	struct step_group group;
+	struct step_pulse pulse;
+	struct flip_move *moves;
+	unsigned window; /* number of the next document in the journal */
+	size_t moved;
+	int64_t longest_ms; /* between the legs of one Service */
+};
+
+static void flip_move_reset(struct flip_move *move)
+{
+	json_decref(move->original);
+	free(move->path);
+	free(move->status_path);
+	free(move->leave);
+	free(move->back);
+	free(move->status);
+	error_release(&move->error);
+	*move = (struct flip_move){.conflicts = move->conflicts};
+}
+
+static void flips_release(struct flips *f)
+{
+	for (size_t i = 0; f->moves && i < f->group.count; i++)
+		flip_move_reset(&f->moves[i]);
+	free(f->moves);
+	step_pulse_release(&f->pulse);
+	step_group_release(&f->group);
+}
+#define auto_flips __attribute__((cleanup(flips_release)))
+
+static int flips_open(struct flips *f, struct step_context *context, const struct plan_step *step,
+		      struct error *err)
+{
+	f->context = context;
+	if (step_group_open(context, step, &f->group, err) < 0)
+		return -1;
+	f->moves = alloc_array(f->group.count + 1, sizeof(*f->moves));
+	return 0;
+}
+
+/* A Service that went since the plan was made has nothing to move. */
+static bool flip_is_done(const struct plan_step *item, const json_t *service)
+{
+	return !service || step_service_holds(service, json_object_get(item->parameters, "to"));
+}
+
+static int flips_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		       struct error *err)
+{
+	auto_flips struct flips f = {0};
+	json_t **services;
+	bool done = true;
+	int result;
+
+	if (flips_open(&f, context, step, err) < 0)
+		return -1;
+	services = step_objects_new(f.group.count);
+	result = step_group_get(context, &f.group, "name", services, err);
+	for (size_t i = 0; i < f.group.count; i++)
+		done = done && flip_is_done(&f.group.items[i], services[i]);
+	step_objects_release(services, f.group.count);
+	if (result == 0)
+		*ret_done = done;
+	return result;
+}
+
+/* ---- what a Service's requests are made of ---- */
+
+static char *flip_path(const struct plan_step *item, const char *subresource)
+{
+	const struct kube_target target = {.version = "v1",
+					   .plural = "services",
+					   .space = step_optional_text(item, "namespace"),
+					   .name = step_optional_text(item, "name"),
+					   .subresource = subresource};
+	auto_free char *start = kube_path(&target);
+	auto_buffer struct buffer path = {0};
+
+	buffer_text(&path, start);
+	kube_path_query(&path, "fieldManager", "kubectl-renumber");
+	return buffer_detach(&path);
+}
+
+static void flip_prepare(struct flip_move *move, const struct plan_step *item, json_t *service)
+{
+	auto_free char *external_name = step_flip_external_name(item);
+	auto_json json_t *leave = kube_flip_leave(service, external_name);
+	auto_json json_t *back = kube_flip_return(service, json_object_get(item->parameters, "to"));
+	auto_json json_t *status = kube_flip_status(service);
+	json_t *metadata = json_object_get(leave, "metadata");
+
+	flip_move_reset(move);
+	if (!metadata) {
+		metadata = json_object();
+		json_object_set_new(leave, "metadata", metadata);
+	}
+	/* nobody may have written since we looked: leg 2 says again what we saw */
+	json_object_set(metadata, "resourceVersion",
+			json_path(service, "metadata.resourceVersion"));
+	move->original = json_incref(service);
+	move->path = flip_path(item, NULL);
+	move->status_path = flip_path(item, "status");
+	move->leave = json_print(leave);
+	move->back = json_print(back);
+	move->status = status ? json_print(status) : NULL;
+}
+
+/* ---- the journal ---- */
+
+static char *flips_document_name(unsigned window)
+{
+	return alloc_format("window-%u", window);
+}
+
+static char *flip_key(const struct plan_step *item)
+{
+	return alloc_format("%s/%s", step_optional_text(item, "namespace"),
+			    step_optional_text(item, "name"));
+}
+
+/* What is about to be moved, in one document, on disk before the first leg. */
+static int flips_keep(struct flips *f, struct error *err)
+{
+	auto_free char *name = flips_document_name(f->window);
+	auto_json json_t *document = json_object();
+
+	for (size_t i = 0; i < f->group.count; i++) {
+		auto_free char *key = flip_key(&f->group.items[i]);
+
+		if (f->moves[i].phase == FLIP_WAITING && f->moves[i].original)
+			json_object_set(document, key, f->moves[i].original);
+	}
+	f->window++;
+	return f->context->keep(f->context, f->group.step, name, document, err);
+}
+
+/* Counts the documents of an earlier attempt; the last one that has a Service is the one. */
+static void flips_remember(struct flips *f, json_t *originals)
+{
+	for (;; f->window++) {
+		auto_free char *name = flips_document_name(f->window);
+		auto_json json_t *document = f->context->kept(f->context, f->group.step, name);
+
+		if (!document)
+			return;
+		json_object_update(originals, document);
+	}
+}
+
+/* Services that an earlier attempt left between the legs come home first, one by one. */
+static int flips_recover(struct flips *f, json_t **services, struct error *err)
+{
+	auto_json json_t *originals = json_object();
+
+	flips_remember(f, originals);
+	for (size_t i = 0; i < f->group.count; i++) {
+		const struct plan_step *item = &f->group.items[i];
+		auto_free char *key = flip_key(item);
+		const json_t *original = json_object_get(originals, key);
+
+		if (!step_flip_is_parked(services[i]))
+			continue;
+		if (!original)
+			return error_set(err, ERROR_REFUSED,
+					 "%s is of type ExternalName now, and not by this run; "
+					 "nothing is moved",
+					 item->subject);
+		if (step_flip_finish(f->context, item, original, err) < 0)
+			return error_wrap(err, "%s", item->subject);
+		f->moves[i].phase = FLIP_DONE;
+		f->moved++;
+	}
+	return 0;
+}
+
+/* ---- a window ---- */
+
+/* Fetches what still waits; gives the number. */
+static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
+{
+	json_t **services = step_objects_new(f->group.count);
+	size_t waiting = 0;
+	int result = step_group_get(f->context, &f->group, "name", services, err);
+
+	if (result == 0 && f->pulse.window_ms == 0)
+		result = flips_recover(f, services, err);
+	for (size_t i = 0; result == 0 && i < f->group.count; i++) {
+		struct flip_move *move = &f->moves[i];
+		const struct plan_step *item = &f->group.items[i];
+
+		if (move->phase != FLIP_WAITING)
+			continue;
+		if (!services[i])
+			log_warning("%s is gone since the plan was made; there is nothing to move",
+				    item->subject);
+		if (flip_is_done(item, services[i])) {
+			move->phase = FLIP_DONE;
+			continue;
+		}
+		flip_prepare(move, item, services[i]);
+		waiting++;
+	}
+	step_objects_release(services, f->group.count);
+	*ret_waiting = waiting;
+	return result;
+}
+
+static void flip_request(struct kube_request *request, const char *path, const char *body)
+{
+	*request = (struct kube_request){
+		.method = KUBE_PATCH_MERGE, .path = path, .body = slice_of(body)};
+}
+
+/* Leg 1 is not begun any more in the second half of a window. */
+static bool flip_begin(struct flips *f, struct flip_move *move, struct kube_request *request)
+{
+	if (move->phase != FLIP_WAITING || !move->original || step_pulse_left(&f->pulse) <= 0)
+		return false;
+	move->phase = FLIP_LEAVING;
+	move->left_ms = clock_monotonic_ms();
+	flip_request(request, move->path, move->leave);
+	return true;
+}
+
+/* After leg 1. A lost answer may have been a yes: leg 2 then finds out. */
+static bool flip_left(struct flip_move *move, const struct kube_answer *last,
+		      struct kube_request *request)
+{
+	const struct error *error = &last->error;
+
+	if (error->kind == ERROR_CONFLICT && ++move->conflicts < FLIP_GROUP_CONFLICTS) {
+		move->phase = FLIP_WAITING;
+		return false;
+	}
+	if (error->kind == ERROR_NETWORK && !last->reply.sent) {
+		move->phase = FLIP_WAITING;
+		move->conflicts++;
+		return false;
+	}
+	if (error->kind != ERROR_NONE && error->kind != ERROR_NETWORK) {
+		move->phase = error->kind == ERROR_NOT_FOUND ? FLIP_DONE : FLIP_FAILED;
+		(void)error_set(&move->error, error->kind, "%s", error->message);
+		return false;
+	}
+	move->phase = FLIP_RETURNING;
+	flip_request(request, move->path, move->back);
+	return true;
+}
+
+static bool flip_returned(struct flips *f, struct flip_move *move, const struct kube_answer *last,
+			  struct kube_request *request)
+{
+	int64_t took = clock_monotonic_ms() - move->left_ms;
+
+	if (last->error.message) {
+		move->phase = FLIP_OPEN;
+		return false;
+	}
+	if (took > f->longest_ms)
+		f->longest_ms = took;
+	f->moved++;
+	move->phase = move->status ? FLIP_STATUS : FLIP_DONE;
+	if (!move->status)
+		return false;
+	flip_request(request, move->status_path, move->status);
+	return true;
+}
+
+static bool flips_next(void *data, size_t job, const struct kube_answer *last,
+		       struct kube_request *request)
+{
+	struct flips *f = data;
+	struct flip_move *move = &f->moves[job];
+
+	if (!last)
+		return flip_begin(f, move, request);
+	switch (move->phase) {
+	case FLIP_LEAVING:
+		return flip_left(move, last, request);
+	case FLIP_RETURNING:
+		return flip_returned(f, move, last, request);
+	default:
+		/* a status that was not written is written by the patient way */
+		move->phase = last->error.message ? FLIP_OPEN : FLIP_DONE;
+		return false;
+	}
+}
+
+/* What one request could not finish: leg 2 with patience. Never left for later. */
+static int flips_finish_open(struct flips *f, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < f->group.count; i++) {
+		struct flip_move *move = &f->moves[i];
+
+		if (move->phase != FLIP_OPEN)
+			continue;
+		if (step_flip_finish(f->context, &f->group.items[i], move->original, err) == 0) {
+			move->phase = FLIP_DONE;
+			f->moved++;
+		} else if (result == 0) {
+			result = error_wrap(err, "%s", f->group.items[i].subject);
+		} else {
+			/* the first one is reported, all are tried */
+			error_release(&move->error);
+		}
+	}
+	return result;
+}
+
+static int flips_window(struct flips *f, struct error *err)
+{
+	const struct kube_jobs jobs = {.count = f->group.count, .next = flips_next, .data = f};
+	auto_error struct error stop = {0};
+
+	if (flips_keep(f, err) < 0 || step_pulse_window(f->context, &f->pulse, err) < 0)
+		return -1;
+	if (kube_multiplex_run(f->group.many, &jobs, &stop) < 0 && stop.kind != ERROR_INTERRUPTED)
+		return error_move(err, &stop);
+	step_pulse_disturbed(&f->pulse);
+	if (flips_finish_open(f, err) < 0)
+		return -1;
+	f->context->say(f->context, "%zu of %zu Services moved", f->moved, f->group.count);
+	return stop.kind == ERROR_INTERRUPTED ? error_move(err, &stop) : 0;
+}
+
+/* ---- the step ---- */
+
+static int flips_failures(struct flips *f, struct error *err)
+{
+	size_t failed = 0;
+	size_t first = 0;
+
+	for (size_t i = f->group.count; i > 0; i--) {
+		if (f->moves[i - 1].phase != FLIP_FAILED)
+			continue;
+		failed++;
+		first = i - 1;
+	}
+	if (!failed)
+		return 0;
+	return error_set(err, ERROR_REFUSED, "%zu of %zu Services not moved; %s: %s", failed,
+			 f->group.count, f->group.items[first].subject,
+			 error_text(&f->moves[first].error));
+}
+
+static int flips_windows(struct flips *f, struct error *err)
+{
+	size_t waiting = 0;
+
+	while (flips_fetch(f, &waiting, err) == 0) {
+		if (waiting == 0)
+			return flips_failures(f, err);
+		if (flips_window(f, err) < 0)
+			return -1;
+	}
+	return -1;
+}
+
+static int flips_apply(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
+{
+	auto_flips struct flips f = {0};
+	int result;
+
+	if (flips_open(&f, context, step, err) < 0 || step_pulse_open(context, &f.pulse, err) < 0)
+		return -1;
+	result = flips_windows(&f, err);
+	step_pulse_close(context, &f.pulse);
+	if (result < 0)
+		return -1;
+	log_debug("%zu Services moved in %u windows, at most %" PRId64 " ms between the legs",
+		  f.moved, f.window, f.longest_ms);
+	/* the aliases may let go of the new addresses when every proxy has the flip */
+	return step_pulse_settle(context, &f.pulse, err);
+}
+
+const struct step_kind step_flip_group = {
+	.name = "flip-group",
+	.describe = flips_describe,
+	.check = flips_check,
+	.apply = flips_apply,
+};
