@@ -2,7 +2,8 @@
 /*
  * flip-group: moves many Services to other ClusterIPs, a window at a time (step/pulse.h).
  *
- * Parameters: services (array of the parameters of kind flip).
+ * Parameters: services (array of the parameters of kind flip), pulse (optional false: without
+ * windows, where nothing has to be spared).
  *
  * In a window the legs of several Services are under way at the same time on one connection; a
  * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn does not come in
@@ -69,6 +70,7 @@ struct flips {
 	struct step_pulse pulse;
 	struct flip_move *moves;
 	unsigned window; /* number of the next document in the journal */
+	bool recovered;	 /* what an earlier attempt left was looked at */
 	size_t moved;
 	int64_t longest_ms; /* between the legs of one Service */
 };
@@ -249,8 +251,9 @@ static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 	size_t waiting = 0;
 	int result = step_group_get(f->context, &f->group, "name", services, err);
 
-	if (result == 0 && f->pulse.window_ms == 0)
+	if (result == 0 && !f->recovered)
 		result = flips_recover(f, services, err);
+	f->recovered = true;
 	for (size_t i = 0; result == 0 && i < f->group.count; i++) {
 		struct flip_move *move = &f->moves[i];
 		const struct plan_step *item = &f->group.items[i];
@@ -428,10 +431,12 @@ static int flips_windows(struct flips *f, struct error *err)
 static int flips_apply(struct step_context *context, const struct plan_step *step,
 		       struct error *err)
 {
+	bool careful = json_path_bool(step->parameters, "pulse", true);
 	auto_flips struct flips f = {0};
 	int result;
 
-	if (flips_open(&f, context, step, err) < 0 || step_pulse_open(context, &f.pulse, err) < 0)
+	if (flips_open(&f, context, step, err) < 0 ||
+	    (careful && step_pulse_open(context, &f.pulse, err) < 0))
 		return -1;
 	result = flips_windows(&f, err);
 	step_pulse_close(context, &f.pulse);
@@ -440,7 +445,7 @@ static int flips_apply(struct step_context *context, const struct plan_step *ste
 	log_debug("%zu Services moved in %u windows, at most %" PRId64 " ms between the legs",
 		  f.moved, f.window, f.longest_ms);
 	/* the aliases may let go of the new addresses when every proxy has the flip */
-	return step_pulse_settle(context, &f.pulse, err);
+	return careful ? step_pulse_settle(context, &f.pulse, err) : 0;
 }
 
 const struct step_kind step_flip_group = {
