@@ -51,7 +51,7 @@ struct open_run_gate {
 	const struct plan *plan;
 };
 
-/* Compares what the plan rests on with the cluster now. The API alone is asked: milliseconds. */
+/* Compares what the plan rests on with the cluster now. A few requests: the tourniquet waits. */
 static int open_run_gate(void *data, struct error *err)
 {
 	const struct open_run_gate *gate = data;
@@ -60,7 +60,7 @@ static int open_run_gate(void *data, struct error *err)
 	auto_json json_t *digest = NULL;
 	auto_free char *difference = NULL;
 
-	if (observe_cluster(gate->session->kube, NULL, OBSERVE_API, &observation, err) < 0 ||
+	if (observe_cluster(gate->session->kube, NULL, OBSERVE_BASIS, &observation, err) < 0 ||
 	    cluster_build(observation, &cluster, err) < 0)
 		return -1;
 	digest = plan_digest(cluster);

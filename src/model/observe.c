@@ -16,6 +16,12 @@ int observe_cluster(struct kube_client *kube, struct node_pool *pool, unsigned i
 	json_object_set_new(document, "server", json_string(kube_client_server(kube)));
 	if (config->context)
 		json_object_set_new(document, "context", json_string(config->context));
+	if (what & OBSERVE_BASIS) {
+		if (observe_basis(kube, document, err) < 0)
+			return -1;
+		*ret_observation = steal(document);
+		return 0;
+	}
 	if (observe_objects(kube, document, err) < 0)
 		return -1;
 	observe_logs(kube, document);

@@ -37,6 +37,9 @@ enum observe_what {
 	OBSERVE_ALL = OBSERVE_API | OBSERVE_HOSTS,
 	/* what a migration must know beside: who calls Services, policies, quotas, health */
 	OBSERVE_SURROUNDINGS = 1 << 2,
+	/* no more than plan_digest() (plan/make.h) reads: a few requests, however large the cluster
+	 * and however broken; goes alone */
+	OBSERVE_BASIS = 1 << 3,
 };
 
 /*

@@ -394,3 +394,24 @@ int observe_objects(struct kube_client *kube, json_t *document, struct error *er
 	leftovers(kube, document);
 	return 0;
 }
+
+int observe_basis(struct kube_client *kube, json_t *document, struct error *err)
+{
+	static const struct kube_target nodes = {.version = "v1", .plural = "nodes"};
+	static const struct kube_target services = {
+		.version = "v1", .plural = "services", .space = "default"};
+	static const struct kube_target pods = {
+		.version = "v1", .plural = "pods", .space = "kube-system"};
+	static const struct kube_list_options kubernetes = {.field_selector =
+								    "metadata.name=kubernetes"};
+
+	if (identity(kube, document, err) < 0 ||
+	    list_into(kube, document, "nodes", &nodes, NULL, trim_node, 0, err) < 0 ||
+	    list_into(kube, document, "services", &services, &kubernetes, trim_service, 0, err) <
+		    0 ||
+	    list_into(kube, document, "pods", &pods, NULL, trim_pod, 0, err) < 0)
+		return -1;
+	service_cidrs(kube, document);
+	config_maps(kube, document);
+	return 0;
+}

@@ -9,6 +9,9 @@
 /* Fails only when the API server does not answer or refuses what nothing works without. */
 must_check int observe_objects(struct kube_client *kube, json_t *document, struct error *err);
 
+/* What OBSERVE_BASIS says; fails as observe_objects. */
+must_check int observe_basis(struct kube_client *kube, json_t *document, struct error *err);
+
 /* A telling line of each crash-looping Pod's last log, as far as kubelets answer. */
 void observe_logs(struct kube_client *kube, json_t *document);
 
