@@ -151,6 +151,11 @@ void journal_free(struct journal *j)
 	free(j);
 }
 
+struct sqlite3 *journal_handle(const struct journal *j)
+{
+	return j->db;
+}
+
 /* Binds texts in order (NULL stays NULL) and gives the prepared statement. */
 static sqlite3_stmt *journal_statement(struct journal *j, const char *sql,
 				       const char *const texts[], int count)
@@ -234,6 +239,11 @@ int journal_current(struct journal *j, bool any, struct journal_run *ret, struct
 		return error_set(err, ERROR_NOT_FOUND, "no run is open");
 	error_release(err);
 	return journal_find(j, "", NULL, ret, err);
+}
+
+int journal_find_run(struct journal *j, const char *run, struct journal_run *ret, struct error *err)
+{
+	return journal_find(j, run ? "WHERE id = ?1" : "", run, ret, err);
 }
 
 void journal_run_release(struct journal_run *run)

@@ -61,6 +61,10 @@ static inline bool journal_run_is_open(const struct journal_run *run)
 must_check struct journal *journal_open(const char *folder, struct error *err);
 void journal_free(struct journal *journal);
 
+/* The database, for the files of this folder that keep tables of their own in it. Borrowed. */
+struct sqlite3;
+struct sqlite3 *journal_handle(const struct journal *journal);
+
 /* Records the run; fine when it is there already with the same plan, ERROR_REFUSED with another. A
  * run that was rolled back whole begins anew: what was recorded of its steps is dropped. */
 must_check int journal_begin(struct journal *journal, const char *run, const char *mode,
@@ -74,6 +78,9 @@ must_check int journal_turn(struct journal *journal, const char *run, enum journ
 /* The run that is open, or else (`any`) the last one; ERROR_NOT_FOUND when there is none. */
 must_check int journal_current(struct journal *journal, bool any, struct journal_run *ret,
 			       struct error *err);
+/* The run with this id, NULL: the one that began last. ERROR_NOT_FOUND. */
+must_check int journal_find_run(struct journal *journal, const char *run, struct journal_run *ret,
+				struct error *err);
 void journal_run_release(struct journal_run *run);
 
 must_check int journal_set(struct journal *journal, const char *run, const char *step,
