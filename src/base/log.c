@@ -10,6 +10,8 @@
 #include "base/clock.h"
 
 static struct log_options log_settings;
+static void (*log_before_function)(void *data);
+static void *log_before_data;
 
 static const struct {
 	const char *name;
@@ -25,6 +27,12 @@ static const struct {
 void log_configure(const struct log_options *options)
 {
 	log_settings = *options;
+}
+
+void log_before(void (*function)(void *data), void *data)
+{
+	log_before_function = function;
+	log_before_data = data;
 }
 
 bool log_is_verbose(void)
@@ -76,6 +84,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(args);
 	if (text.ptr)
 		log_filter(text.ptr);
+	if (log_before_function)
+		log_before_function(log_before_data);
 	if (log_settings.json)
 		log_json(level, buffer_cstr(&text));
 	else

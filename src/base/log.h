@@ -26,6 +26,10 @@ __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const 
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 
+/* Called before each line is printed: whoever draws on the terminal takes his drawing away. NULL:
+ * nobody. */
+void log_before(void (*function)(void *data), void *data);
+
 /* True when log_line(LOG_DEBUG, …) prints. */
 bool log_is_verbose(void);
 

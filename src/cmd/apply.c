@@ -13,6 +13,7 @@
 struct apply_settings {
 	const char *until;
 	bool dry_run;
+	const char *max_failed;
 };
 
 #define SETTING(field) offsetof(struct apply_settings, field)
@@ -22,6 +23,9 @@ static const struct option apply_options[] = {
 	 "stop after this stage; 'resume' goes on (stages are listed by 'plan')"},
 	{"dry-run", 0, NULL, OPTION_FLAG, SETTING(dry_run), NULL,
 	 "look what would be done, change nothing"},
+	{"max-failed", 0, "PERCENT", OPTION_TEXT, SETTING(max_failed), NULL,
+	 "bear so many failed requests to an address within 10 s: 2% of them, or a number (default "
+	 "5)"},
 	{0},
 };
 
@@ -36,6 +40,15 @@ static int apply_until(const char *text, enum plan_stage *ret, struct error *err
 	if (*ret == PLAN_STAGE_FINALIZE)
 		return error_set(err, ERROR_USAGE, "'finalize' is a command of its own");
 	return 0;
+}
+
+static int apply_limit(const struct apply_settings *settings, struct open_run *open,
+		       struct error *err)
+{
+	if (!settings->max_failed)
+		return 0;
+	open->limit_set = true;
+	return judge_limit_parse(settings->max_failed, &open->limit, err);
 }
 
 static int apply_read(const char *file, struct plan *ret, char **ret_text, struct error *err)
@@ -79,6 +92,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 	enum plan_stage until;
 
 	if (apply_until(settings->until, &until, err) < 0 ||
+	    apply_limit(settings, &open, err) < 0 ||
 	    apply_read(input->words[0], &open.plan, &text, err) < 0 ||
 	    session_open_nodes(session, err) < 0 ||
 	    open_run_check_cluster(session, &open.plan, err) < 0 ||
@@ -130,7 +144,8 @@ static int resume_run(struct session *session, const struct command_input *input
 	auto_free char *cluster = NULL;
 	enum plan_stage until;
 
-	if (apply_until(settings->until, &until, err) < 0 || session_open_nodes(session, err) < 0)
+	if (apply_until(settings->until, &until, err) < 0 ||
+	    apply_limit(settings, &open, err) < 0 || session_open_nodes(session, err) < 0)
 		return -1;
 	if (open_run_current(session, /* any= */ false, &open, err) < 0) {
 		if (err->kind == ERROR_NOT_FOUND)

@@ -112,6 +112,9 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 		.from = from,
 		.until = until,
 		.dry_run = dry_run,
+		.max_failed = open->limit_set ? open->limit : JUDGE_LIMIT_DEFAULT,
+		.live = session->live,
+		.colour = session->live_colour,
 		.gate = open_run_gate,
 		.gate_data = &gate,
 	};

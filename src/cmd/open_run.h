@@ -13,6 +13,8 @@ struct open_run {
 	struct journal *journal;
 	struct journal_run run;
 	struct plan plan;
+	bool limit_set; /* --max-failed was given */
+	struct judge_limit limit;
 };
 
 /* Opens the journal of the session's cluster only. */

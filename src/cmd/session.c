@@ -65,6 +65,9 @@ void session_init(struct session *session, const struct session_settings *settin
 		.program = program,
 		.output = session_output_of(settings->output),
 		.colour = !plain && isatty(STDOUT_FILENO),
+		.live = isatty(STDERR_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0) &&
+			!(settings->log && strcmp(settings->log, "json") == 0),
+		.live_colour = !plain && isatty(STDERR_FILENO),
 		.stderr_terminal = isatty(STDERR_FILENO) && isatty(STDIN_FILENO),
 	};
 	log_configure(&(struct log_options){

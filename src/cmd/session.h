@@ -49,6 +49,8 @@ struct session {
 	const char *program;			 /* "kubectl renumber" or "kubectl-renumber" */
 	enum session_output output;
 	bool colour;	      /* stdout is a terminal that wants it */
+	bool live;	      /* stderr is a terminal that progress may be drawn on in place */
+	bool live_colour;     /* and that wants colours */
 	bool stderr_terminal; /* progress may redraw its line; questions may be asked */
 
 	struct kube_config config;

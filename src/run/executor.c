@@ -35,20 +35,16 @@ static json_t *executor_kept(struct step_context *context, const struct plan_ste
 	return journal_kept(e->options->journal, e->options->plan->run, step->id, name);
 }
 
-void executor_clear_line(struct executor *e)
-{
-	if (e->waiting_shown)
-		fputs("\r\033[K", stderr);
-	e->waiting_shown = false;
-}
-
 static int executor_tick(struct step_context *context, struct error *err)
 {
 	struct executor *e = executor_of(context);
 
 	if (interrupt_requested())
 		return error_set(err, ERROR_INTERRUPTED, "stopped by request");
-	return run_lock_renew(&e->lock, err);
+	if (run_lock_renew(&e->lock, err) < 0)
+		return -1;
+	screen_tick(e->screen, e->probe);
+	return run_probe_tick(e->probe, err);
 }
 
 __attribute__((format(printf, 2, 3))) static void executor_say(struct step_context *context,
@@ -61,44 +57,26 @@ __attribute__((format(printf, 2, 3))) static void executor_say(struct step_conte
 	va_start(args, fmt);
 	buffer_vformat(&text, fmt, args);
 	va_end(args);
-	if (text.ptr)
-		log_filter(text.ptr);
-	if (e->said && strcmp(e->said, buffer_cstr(&text)) == 0)
-		return;
-	free(e->said);
-	e->said = alloc_text(buffer_cstr(&text));
-	if (!e->terminal) {
-		log_info("  … %s", e->said);
-		return;
-	}
-	fprintf(stderr, "\r\033[K  … %.90s (^C is safe)", e->said);
-	e->waiting_shown = true;
+	screen_wait(e->screen, buffer_cstr(&text));
 }
 
-static void executor_show_stage(struct executor *e, const struct plan_step *step)
+void executor_show_begin(struct executor *e, const struct plan_step *step,
+			 const struct step_kind *kind)
 {
-	if (e->stage_shown && e->stage == step->stage)
-		return;
-	executor_clear_line(e);
-	log_info("%s: %s (%zu step%s)", plan_stage_name(step->stage),
-		 plan_stage_summary(step->stage), plan_count_stage(e->options->plan, step->stage),
-		 plan_count_stage(e->options->plan, step->stage) == 1 ? "" : "s");
-	e->stage = step->stage;
-	e->stage_shown = true;
+	auto_buffer struct buffer line = {0};
+
+	kind->describe(step, &line);
+	screen_begin(e->screen, step, buffer_cstr(&line));
+	run_probe_begin(e->probe, step);
 }
 
 void executor_show_step(struct executor *e, const struct plan_step *step,
 			const struct step_kind *kind, const char *mark, int64_t took_ms)
 {
 	auto_buffer struct buffer line = {0};
-	auto_free char *took = took_ms >= 0 ? clock_duration(took_ms) : alloc_text("");
 
-	executor_clear_line(e);
 	kind->describe(step, &line);
-	log_info("  %s %s %s%s%s%s", mark, step->id, buffer_cstr(&line), took_ms >= 0 ? " (" : "",
-		 took, took_ms >= 0 ? ")" : "");
-	free(e->said);
-	e->said = NULL;
+	screen_end(e->screen, step, mark, buffer_cstr(&line), took_ms);
 }
 
 /* What a failure in the middle means for the person: which step, and that nothing is lost. */
@@ -109,7 +87,6 @@ static int executor_failed(struct executor *e, const struct plan_step *step,
 	auto_error struct error problem = {0};
 	auto_free char *message = NULL;
 
-	executor_clear_line(e);
 	kind->describe(step, &line);
 	if (!e->options->dry_run &&
 	    journal_set(e->options->journal, e->options->plan->run, step->id,
@@ -225,7 +202,9 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 		e->result.already++;
 		return 0;
 	}
-	executor_show_stage(e, step);
+	if (run_probe_verdict(e->probe, err) < 0)
+		return -1;
+	executor_show_begin(e, step, kind);
 	if (executor_tick(&e->context, err) < 0 || executor_check(e, step, kind, &done, err) < 0)
 		return executor_failed(e, step, kind, err);
 	if (e->options->dry_run) {
@@ -239,8 +218,11 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 		return journal_set(e->options->journal, e->options->plan->run, step->id,
 				   JOURNAL_FOUND, "it was so already", err);
 	}
-	if (executor_apply(e, step, kind, err) < 0)
+	if (executor_apply(e, step, kind, err) < 0) {
+		run_probe_end(e->probe, step, /* done= */ false);
 		return executor_failed(e, step, kind, err);
+	}
+	run_probe_end(e->probe, step, /* done= */ true);
 	e->result.changed++;
 	executor_show_step(e, step, kind, "√", clock_monotonic_ms() - begun);
 	return 0;
@@ -304,7 +286,6 @@ int executor_open(struct executor *e, const struct executor_options *options, st
 	*e = (struct executor){
 		.options = options,
 		.lock = {.file = -1},
-		.terminal = isatty(STDERR_FILENO),
 		.backups = alloc_format("%s/%s/objects", options->folder, options->plan->run),
 	};
 	e->context = (struct step_context){
@@ -318,8 +299,21 @@ int executor_open(struct executor *e, const struct executor_options *options, st
 		.say = executor_say,
 		.data = e,
 	};
+	e->screen = screen_new(&(struct screen_options){
+		.plan = options->plan,
+		.until = options->until,
+		.live = options->live && !options->dry_run,
+		.colour = options->colour,
+	});
 	if (options->dry_run)
 		return 0;
+	e->probe = run_probe_new(&(struct run_probe_options){
+		.kube = options->kube,
+		.pool = options->pool,
+		.journal = options->journal,
+		.plan = options->plan,
+		.limit = options->max_failed,
+	});
 	if (file_make_folder(e->backups, 0700, err) < 0)
 		return -1;
 	return run_lock_acquire(&e->lock, options->kube, options->folder, options->plan->run,
@@ -328,9 +322,9 @@ int executor_open(struct executor *e, const struct executor_options *options, st
 
 void executor_close(struct executor *e)
 {
-	executor_clear_line(e);
+	run_probe_free(e->probe);
+	screen_free(e->screen);
 	run_lock_release(&e->lock);
-	free(e->said);
 	free(e->backups);
 	*e = (struct executor){.lock = {.file = -1}};
 }

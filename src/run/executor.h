@@ -6,6 +6,7 @@
 #include "node/pool.h"
 #include "plan/plan.h"
 #include "run/journal.h"
+#include "run/probe_judge.h"
 
 /*
  * Carries a plan out, step by step, through the journal:
@@ -25,6 +26,9 @@ struct executor_options {
 	enum plan_stage until; /* the last stage done, finalize only when named */
 	bool dry_run;	       /* looks what is there, changes nothing, not even the journal */
 	bool force_lock;
+	struct judge_limit max_failed; /* what a migration's probes may lose */
+	bool live;		       /* stderr is a terminal to draw on */
+	bool colour;		       /* and it wants colours */
 	/* Called once, when the tourniquet is done or where there is none: what must hold before
 	 * anything else changes. NULL: nothing. */
 	int (*gate)(void *data, struct error *err);

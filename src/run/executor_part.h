@@ -4,6 +4,8 @@
 
 #include "run/executor.h"
 #include "run/lock.h"
+#include "run/probe.h"
+#include "run/screen.h"
 #include "step/step.h"
 
 /* What the files of the executor share; private to run/. */
@@ -12,13 +14,10 @@ struct executor {
 	struct step_context context;
 	struct run_lock lock;
 	struct executor_result result;
-	char *backups;	       /* folder */
-	enum plan_stage stage; /* of the line printed last */
-	bool stage_shown;
+	char *backups; /* folder */
+	struct screen *screen;
+	struct run_probe *probe; /* NULL: nothing is probed */
 	bool gate_passed;
-	bool terminal;
-	bool waiting_shown; /* a line that the next one overwrites */
-	char *said;
 };
 
 /* Fills the context, takes the lock; executor_close releases both, also after a failure. */
@@ -27,7 +26,9 @@ must_check int executor_open(struct executor *e, const struct executor_options *
 void executor_close(struct executor *e);
 #define auto_executor __attribute__((cleanup(executor_close)))
 
-void executor_clear_line(struct executor *e);
+/* On the screen, and for the probes: this step is in hand. */
+void executor_show_begin(struct executor *e, const struct plan_step *step,
+			 const struct step_kind *kind);
 /* One line about a step that is over; took_ms < 0: without its time. */
 void executor_show_step(struct executor *e, const struct plan_step *step,
 			const struct step_kind *kind, const char *mark, int64_t took_ms);

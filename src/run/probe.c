@@ -58,6 +58,8 @@ struct run_probe {
 	struct probe_node *nodes;
 	size_t node_count;
 	size_t control_planes;
+	bool prepared;
+	bool useless; /* nothing to probe, or nobody to do it */
 	bool started;
 	int64_t started_ms; /* monotonic, here and below */
 	int64_t looked_ms;
@@ -159,7 +161,6 @@ static int probe_take_targets(struct run_probe *p, struct error *err)
 
 struct run_probe *run_probe_new(const struct run_probe_options *options)
 {
-	auto_error struct error err = {0};
 	struct run_probe *p;
 
 	if (options->plan->mode != PLAN_MIGRATE)
@@ -170,15 +171,24 @@ struct run_probe *run_probe_new(const struct run_probe_options *options)
 	}
 	p = ALLOC_NEW(struct run_probe);
 	p->options = *options;
-	if (probe_take_nodes(p, &err) < 0 || probe_take_targets(p, &err) < 0) {
+	return p;
+}
+
+/* Asks for nodes and Services at the first step that has something to do; false when there will be
+ * no probes. */
+static bool probe_prepare(struct run_probe *p)
+{
+	auto_error struct error err = {0};
+
+	if (p->prepared)
+		return !p->useless;
+	p->prepared = true;
+	p->useless = true;
+	if (probe_take_nodes(p, &err) < 0 || probe_take_targets(p, &err) < 0)
 		log_warning("no probes watch the addresses during this run: %s", error_text(&err));
-		run_probe_free(p);
-		return NULL;
-	}
-	if (p->node_count && p->targets.count)
-		return p;
-	run_probe_free(p);
-	return NULL;
+	else
+		p->useless = !p->node_count || !p->targets.count;
+	return !p->useless;
 }
 
 /* ---- the set on the nodes ---- */
@@ -598,7 +608,7 @@ void run_probe_begin(struct run_probe *p, const struct plan_step *step)
 {
 	bool changed;
 
-	if (!p)
+	if (!p || !probe_prepare(p))
 		return;
 	p->step = step;
 	if (probe_step_explains(step, p->control_planes)) {
@@ -618,6 +628,27 @@ void run_probe_begin(struct run_probe *p, const struct plan_step *step)
 	} else {
 		probe_look(p);
 	}
+	probe_spread(p, /* all= */ true);
+}
+
+void run_probe_undo(struct run_probe *p, const struct plan_step *step)
+{
+	bool changed = false;
+
+	if (!p || !p->started)
+		return;
+	for (size_t i = 0; i < p->targets.count; i++) {
+		struct probe_watch *watch = &p->watches[i];
+
+		if (!watch->active || watch->target->role != PROBE_NEW ||
+		    !probe_step_moves_to(step, watch->target->address))
+			continue;
+		watch->active = false;
+		changed = true;
+	}
+	if (!changed)
+		return;
+	probe_look(p);
 	probe_spread(p, /* all= */ true);
 }
 

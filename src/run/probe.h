@@ -36,11 +36,15 @@ struct run_probe_options {
 	struct judge_limit limit;
 };
 
-/* NULL without an error when there is nothing to probe, or nobody to do it: said by log_info. */
+/* NULL without an error for a plan that is no migration, and when nodes are not reached: said by
+ * log_info. Asks nobody before the first step begins. */
 struct run_probe *run_probe_new(const struct run_probe_options *options);
 
 /* The step in hand, before its effect. Starts the probes at the first call. */
 void run_probe_begin(struct run_probe *probe, const struct plan_step *step);
+
+/* The step is undone next: the addresses that it moved Services to end. */
+void run_probe_undo(struct run_probe *probe, const struct plan_step *step);
 
 /* After it: when it was done, the new addresses that it moved Services to are watched. */
 void run_probe_end(struct run_probe *probe, const struct plan_step *step, bool done);

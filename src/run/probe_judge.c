@@ -25,7 +25,9 @@ static struct judge_second *judge_second_at(struct judge *judge, int64_t second)
 {
 	struct judge_second *s = &judge->seconds[(uint64_t)second % JUDGE_MEMORY_S];
 
-	if (s->second > second)
+	if (second > judge->newest)
+		judge->newest = second;
+	if (second <= judge->newest - JUDGE_MEMORY_S)
 		return NULL;
 	if (s->second < second)
 		*s = (struct judge_second){.second = second};

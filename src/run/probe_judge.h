@@ -35,6 +35,7 @@ struct judge_second {
 
 struct judge {
 	struct judge_second seconds[JUDGE_MEMORY_S];
+	int64_t newest; /* second */
 };
 
 /* `ok` requests were answered from begin to end (wall milliseconds). */

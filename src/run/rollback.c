@@ -37,7 +37,6 @@ static int rollback_failed(struct executor *e, const struct plan_step *step,
 	auto_buffer struct buffer line = {0};
 	auto_free char *message = NULL;
 
-	executor_clear_line(e);
 	kind->describe(step, &line);
 	if (err->kind == ERROR_INTERRUPTED)
 		return error_set(err, ERROR_INTERRUPTED,
@@ -87,10 +86,15 @@ static int rollback_step(struct executor *e, const struct plan_step *step, bool 
 	}
 	if (nothing || !kind->undo)
 		return journal_undone(journal, run, step->id, err);
+	if (run_probe_verdict(e->probe, err) < 0)
+		return -1;
+	executor_show_begin(e, step, kind);
+	run_probe_undo(e->probe, step);
 	if (e->context.tick(&e->context, err) < 0 ||
 	    journal_set(journal, run, step->id, JOURNAL_UNDOING, NULL, err) < 0 ||
 	    rollback_effect(e, step, kind, err) < 0)
 		return rollback_failed(e, step, kind, err);
+	run_probe_end(e->probe, step, /* done= */ false);
 	if (journal_undone(journal, run, step->id, err) < 0)
 		return -1;
 	e->result.changed++;
@@ -107,6 +111,7 @@ static int rollback_extra(struct executor *e, const struct plan_step *step, stru
 
 	if (executor_kind(step, &kind, err) < 0)
 		return -1;
+	executor_show_begin(e, step, kind);
 	if (executor_check(e, step, kind, &done, err) < 0 ||
 	    (!done && executor_effect(e, step, kind, err) < 0))
 		return rollback_failed(e, step, kind, err);
