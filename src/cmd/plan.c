@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "model/observe.h"
 #include "plan/make.h"
 #include "step/step.h"
 
@@ -191,7 +192,9 @@ static int plan_run(struct session *session, const struct command_input *input, 
 		return error_set(err, ERROR_USAGE,
 				 "--to CIDR says where the cluster shall move; --repair makes a "
 				 "begun or broken change whole");
-	if (session_observe(session, &cluster, err) < 0 || plan_run_id(&run, err) < 0)
+	if (session_observe_more(session, settings->repair ? 0 : OBSERVE_SURROUNDINGS, &cluster,
+				 err) < 0 ||
+	    plan_run_id(&run, err) < 0)
 		return -1;
 	request.mode = settings->repair ? PLAN_REPAIR : PLAN_MIGRATE;
 	request.to = to;

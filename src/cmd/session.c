@@ -162,14 +162,20 @@ int session_open_nodes(struct session *session, struct error *err)
 
 int session_observe(struct session *session, struct cluster **ret, struct error *err)
 {
+	return session_observe_more(session, 0, ret, err);
+}
+
+int session_observe_more(struct session *session, unsigned int more, struct cluster **ret,
+			 struct error *err)
+{
 	auto_json json_t *observation = NULL;
 	bool hosts;
 
 	if (session_open_nodes(session, err) < 0)
 		return -1;
 	hosts = node_pool_reaches_nodes(session->pool);
-	if (observe_cluster(session->kube, hosts ? session->pool : NULL, OBSERVE_ALL, &observation,
-			    err) < 0)
+	if (observe_cluster(session->kube, hosts ? session->pool : NULL, OBSERVE_ALL | more,
+			    &observation, err) < 0)
 		return -1;
 	return cluster_build(observation, ret, err);
 }

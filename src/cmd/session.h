@@ -72,6 +72,10 @@ must_check int session_open_nodes(struct session *session, struct error *err);
 /* Observes API and nodes: the cluster as it is now. */
 must_check int session_observe(struct session *session, struct cluster **ret, struct error *err);
 
+/* The same, and what else model/observe.h has (OBSERVE_…). */
+must_check int session_observe_more(struct session *session, unsigned int more,
+				    struct cluster **ret, struct error *err);
+
 /* "cluster: context (server, identity …)": the line that every command opens with. Caller frees. */
 char *session_cluster_line(const struct session *session);
 

@@ -69,6 +69,19 @@ static bool manager_is_single(const char *manager)
 	return false;
 }
 
+/* The manifest that `kubectl apply` was given last; a headless Service has no address to pin. */
+static bool service_applied_address(const json_t *object)
+{
+	static const char member[] = "\"clusterIP\":\"";
+	const char *applied = json_string_value(
+		json_object_get(json_path(object, "metadata.annotations"),
+				"kubectl.kubernetes.io/last-applied-configuration"));
+	const char *found = applied ? strstr(applied, member) : NULL;
+
+	return found && found[sizeof(member) - 1] != '"' &&
+	       strncmp(found + sizeof(member) - 1, "None", 4) != 0;
+}
+
 static const char *service_pinned_by(const json_t *object)
 {
 	const json_t *entry;
@@ -80,7 +93,7 @@ static const char *service_pinned_by(const json_t *object)
 		if (manager && !manager_is_single(manager))
 			return manager;
 	}
-	return NULL;
+	return service_applied_address(object) ? "kubectl apply" : NULL;
 }
 
 static const char *service_owner(const struct build *b, const json_t *object)

@@ -26,46 +26,6 @@ static int check_range(const struct planner *p, struct error *err)
 	return 0;
 }
 
-static int check_overlap_text(const struct planner *p, const char *other, const char *what,
-			      const char *whose, struct error *err)
-{
-	struct net_cidr_list list;
-	auto_error struct error ignored = {0};
-
-	if (net_cidr_list_parse_sloppy(slice_of(other), &list, &ignored) < 0)
-		return 0;
-	for (size_t i = 0; i < list.count; i++) {
-		/* the default route overlaps with everything */
-		if (list.item[i].bits == 0 || !net_cidr_overlaps(list.item[i], p->to_cidr))
-			continue;
-		return error_set(err, ERROR_REFUSED,
-				 "range '%s' overlaps with %s '%s' of %s; choose another one",
-				 p->to, what, other, whose);
-	}
-	return 0;
-}
-
-static int check_node_overlap(const struct planner *p, const struct cluster_node *node,
-			      struct error *err)
-{
-	struct net_address address;
-
-	for (size_t i = 0; i < node->pod_cidrs.count; i++)
-		if (check_overlap_text(p, node->pod_cidrs.items[i], "the Pod range", node->name,
-				       err) < 0)
-			return -1;
-	for (size_t i = 0; i < node->host.routes.count; i++)
-		if (check_overlap_text(p, node->host.routes.items[i], "the route", node->name,
-				       err) < 0)
-			return -1;
-	if (node->address && net_address_read(slice_of(node->address), &address) &&
-	    net_cidr_contains(p->to_cidr, address))
-		return error_set(err, ERROR_REFUSED,
-				 "range '%s' contains the address %s of node '%s'", p->to,
-				 node->address, node->name);
-	return 0;
-}
-
 static int check_nodes(const struct planner *p, struct error *err)
 {
 	size_t control_planes = 0;
@@ -73,8 +33,6 @@ static int check_nodes(const struct planner *p, struct error *err)
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
 
-		if (check_node_overlap(p, node, err) < 0)
-			return -1;
 		if (!node->control_plane)
 			continue;
 		control_planes++;
@@ -126,14 +84,23 @@ static int check_dns_address(const struct planner *p, struct error *err)
 		holder->namespace_, holder->name, p->dns);
 }
 
-int planner_check(const struct planner *p, struct error *err)
+int planner_check(struct planner *p, struct error *err)
 {
-	if (check_range(p, err) < 0 || check_nodes(p, err) < 0)
+	if (planner_migrates(p) && planner_check_owner(p, err) < 0)
+		return -1;
+	if (check_range(p, err) < 0 || planner_check_network(p, err) < 0 || check_nodes(p, err) < 0)
 		return -1;
 	if (p->cluster->kubeadm_problem)
 		return error_set(err, ERROR_REFUSED, "kubeadm-config cannot be read: %s",
 				 p->cluster->kubeadm_problem);
-	if (check_first_address(p, err) < 0)
+	if (planner_migrates(p) && planner_check_health(p, err) < 0)
 		return -1;
-	return check_dns_address(p, err);
+	if (check_first_address(p, err) < 0 || check_dns_address(p, err) < 0)
+		return -1;
+	if (!planner_migrates(p))
+		return 0;
+	if (planner_check_services(p, err) < 0)
+		return -1;
+	planner_notes(p);
+	return 0;
 }

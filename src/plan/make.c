@@ -54,8 +54,12 @@ static int planner_target(struct planner *p, struct error *err)
 	const char *range = p->request->to;
 	struct net_cidr_list list;
 
-	if (!range && planner_migrates(p))
-		return error_set(err, ERROR_USAGE, "a migration needs its target: --to CIDR");
+	if (planner_migrates(p)) {
+		if (!range)
+			return error_set(err, ERROR_USAGE,
+					 "a migration needs its target: --to CIDR");
+		cluster_agreed_range(p->cluster, &p->from);
+	}
 	if (!range && !cluster_agreed_range(p->cluster, &range))
 		return error_set(
 			err, ERROR_REFUSED,
@@ -74,7 +78,8 @@ static int planner_target(struct planner *p, struct error *err)
 	p->to = p->plan->to;
 	p->first = alloc_text(net_address_text(net_cidr_nth(p->to_cidr, 1)).text);
 	p->dns = planner_dns_address(p);
-	p->former = cluster_former_ranges(p->cluster, p->to);
+	p->former = p->from ? (struct cluster_texts){&p->from, 1}
+			    : cluster_former_ranges(p->cluster, p->to);
 	return 0;
 }
 
@@ -125,6 +130,9 @@ static int planner_build(struct planner *p, struct error *err)
 	if (planner_target(p, err) < 0)
 		return -1;
 	planner_header(p);
+	if (planner_migrates(p) && cluster_range_equal(p->from, p->to))
+		return 0;
+	planner_find_moves(p);
 	if (planner_check(p, err) < 0)
 		return -1;
 	planner_find_old_first(p);
@@ -151,6 +159,7 @@ int plan_make(const struct cluster *cluster, const struct plan_request *request,
 	free(p.first);
 	free(p.dns);
 	free(p.old_first.items);
+	free(p.moves);
 	free(p.claimed);
 	net_map_release(&p.map);
 	if (result < 0)

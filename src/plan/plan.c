@@ -53,6 +53,20 @@ void plan_note(struct plan *plan, const char *fmt, ...)
 	json_array_append_new(plan->notes, json_string(buffer_cstr(&text)));
 }
 
+void plan_consent(struct plan *plan, const char *code, json_t *subjects, const char *fmt, ...)
+{
+	auto_buffer struct buffer text = {0};
+	va_list args;
+
+	va_start(args, fmt);
+	buffer_vformat(&text, fmt, args);
+	va_end(args);
+	if (!plan->consents)
+		plan->consents = json_array();
+	json_array_append_new(plan->consents, json_pack("{s:s, s:s, s:o}", "code", code, "message",
+							buffer_cstr(&text), "subjects", subjects));
+}
+
 const struct plan_step *plan_find(const struct plan *plan, const char *id)
 {
 	for (size_t i = 0; i < plan->count; i++)
@@ -96,14 +110,15 @@ static json_t *plan_or_empty(json_t *value, json_t *empty)
 json_t *plan_to_json(const struct plan *plan)
 {
 	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o}",
+		"{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
 		"schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run, "mode",
 		plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt", plan->created_at,
 		"cluster", "server", plan->server, "identity", plan->cluster_uid, "regime",
 		plan->regime, "from", plan_or_empty(plan->from, json_array()), "to", plan->to,
 		"map", plan_or_empty(plan->map, json_array()), "digest",
 		plan_or_empty(plan->digest, json_object()), "notes",
-		plan_or_empty(plan->notes, json_array()), "steps", plan_steps_json(plan));
+		plan_or_empty(plan->notes, json_array()), "consents",
+		plan_or_empty(plan->consents, json_array()), "steps", plan_steps_json(plan));
 }
 
 static int plan_take_text(const json_t *object, const char *path, const char *file, char **ret,
@@ -202,7 +217,12 @@ static int plan_parse_header(struct plan *plan, const json_t *object, const char
 	    plan_take_part(object, "map", JSON_ARRAY, file, &plan->map, err) < 0 ||
 	    plan_take_part(object, "digest", JSON_OBJECT, file, &plan->digest, err) < 0)
 		return -1;
-	return plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err);
+	if (plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err) < 0)
+		return -1;
+	/* plans of earlier versions ask for none */
+	if (!json_object_get(object, "consents"))
+		return 0;
+	return plan_take_part(object, "consents", JSON_ARRAY, file, &plan->consents, err);
 }
 
 int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err)
@@ -262,5 +282,6 @@ void plan_release(struct plan *plan)
 	json_decref(plan->map);
 	json_decref(plan->digest);
 	json_decref(plan->notes);
+	json_decref(plan->consents);
 	*plan = (struct plan){0};
 }

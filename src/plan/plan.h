@@ -38,6 +38,8 @@ struct plan {
 	json_t *map;	/* array of {namespace, name, from, to} */
 	json_t *digest; /* object: what the plan rests on; compared before it is applied */
 	json_t *notes;	/* array of texts for the reader */
+	/* array of {code, message, subjects}: what apply does only when the user said yes to it */
+	json_t *consents;
 	struct plan_step *steps;
 	size_t count;
 	size_t capacity;
@@ -49,6 +51,10 @@ struct plan_step *plan_add(struct plan *plan, enum plan_stage stage, const char 
 __attribute__((format(printf, 2, 3))) void plan_step_why(struct plan_step *step, const char *fmt,
 							 ...);
 __attribute__((format(printf, 2, 3))) void plan_note(struct plan *plan, const char *fmt, ...);
+
+/* Asks for a consent; `subjects` (array of texts) is taken over. */
+__attribute__((format(printf, 4, 5))) void plan_consent(struct plan *plan, const char *code,
+							json_t *subjects, const char *fmt, ...);
 
 const struct plan_step *plan_find(const struct plan *plan, const char *id);
 size_t plan_count_stage(const struct plan *plan, enum plan_stage stage);

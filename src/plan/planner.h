@@ -15,9 +15,14 @@ struct planner {
 	struct plan *plan;
 	const char *to; /* canonical text of the new range */
 	struct net_cidr to_cidr;
-	char *first;			/* owned: address of default/kubernetes in it */
-	char *dns;			/* owned: of kube-dns */
-	struct cluster_texts former;	/* old ranges */
+	const char *from; /* migration: the range that all API servers name, NULL: they do not */
+	char *first;	  /* owned: address of default/kubernetes in it */
+	char *dns;	  /* owned: of kube-dns */
+	struct cluster_texts former; /* old ranges; in a migration the present one alone */
+	/* owned: Services that hold an address outside of the new range, in the order in which they
+	 * move */
+	const struct cluster_service **moves;
+	size_t move_count;
 	struct net_map map;		/* old address → new address of Services that move */
 	struct cluster_texts old_first; /* owned list: old addresses of default/kubernetes in use */
 	struct net_address *claimed;	/* owned: addresses given out to aliases so far */
@@ -28,8 +33,25 @@ struct planner {
 /* True for an address of the new range. */
 bool planner_is_new(const struct planner *p, const char *address);
 
-/* Refuses what must not be tried at all. */
-must_check int planner_check(const struct planner *p, struct error *err);
+/*
+ * Refuses what must not be tried at all, one file for each family. In a migration also asks for
+ * consents, and leaves notes.
+ */
+must_check int planner_check(struct planner *p, struct error *err);
+/* the new range beside everything that has addresses already */
+must_check int planner_check_network(const struct planner *p, struct error *err);
+/* whose the cluster is: a provider's, another tool's */
+must_check int planner_check_owner(struct planner *p, struct error *err);
+/* whole on one range, and well */
+must_check int planner_check_health(const struct planner *p, struct error *err);
+/* Services that cannot be moved as others are, and what limits their number */
+must_check int planner_check_services(struct planner *p, struct error *err);
+/* what to expect */
+void planner_notes(struct planner *p);
+
+/* Fills moves. */
+void planner_find_moves(struct planner *p);
+bool planner_service_is(const struct cluster_service *s, const char *namespace_, const char *name);
 
 bool planner_migrates(const struct planner *p);
 

@@ -6,33 +6,60 @@
 #include "plan/planner.h"
 #include "text/json.h"
 
-/* The Services that hold an address outside of the new range, in the order in which they move:
- * default/kubernetes, cluster DNS, then by namespace and name. */
-struct service_moves {
-	const struct cluster_service **items;
-	size_t count;
-};
-
-static bool services_is(const struct cluster_service *s, const char *namespace_, const char *name)
+bool planner_service_is(const struct cluster_service *s, const char *namespace_, const char *name)
 {
 	return strcmp(s->namespace_, namespace_) == 0 && strcmp(s->name, name) == 0;
 }
 
-static int services_rank(const struct cluster_service *s)
+/* The order in which Services move: what everything else needs, what API servers call, the rest. */
+enum services_rank {
+	SERVICES_RANK_API,
+	SERVICES_RANK_DNS,
+	SERVICES_RANK_CALLED,
+	SERVICES_RANK_OTHER,
+};
+
+struct services_ranked {
+	const struct cluster_service *service;
+	enum services_rank rank;
+};
+
+static enum services_rank services_rank(const struct cluster_service *s, const json_t *called)
 {
-	if (services_is(s, "default", "kubernetes"))
-		return 0;
-	return services_is(s, "kube-system", "kube-dns") ? 1 : 2;
+	auto_free char *place = NULL;
+
+	if (planner_service_is(s, "default", "kubernetes"))
+		return SERVICES_RANK_API;
+	if (planner_service_is(s, "kube-system", "kube-dns"))
+		return SERVICES_RANK_DNS;
+	if (!json_object_size(called))
+		return SERVICES_RANK_OTHER;
+	place = planner_subject("Service", s->namespace_, s->name);
+	return json_object_get(called, place) ? SERVICES_RANK_CALLED : SERVICES_RANK_OTHER;
 }
 
 static int services_compare(const void *a, const void *b)
 {
-	const struct cluster_service *x = *(const struct cluster_service *const *)a;
-	const struct cluster_service *y = *(const struct cluster_service *const *)b;
-	int rank = services_rank(x) - services_rank(y);
-	int space = strcmp(x->namespace_, y->namespace_);
+	const struct services_ranked *x = a;
+	const struct services_ranked *y = b;
+	int rank = (int)x->rank - (int)y->rank;
+	int space = strcmp(x->service->namespace_, y->service->namespace_);
 
-	return rank ? rank : space ? space : strcmp(x->name, y->name);
+	return rank ? rank : space ? space : strcmp(x->service->name, y->service->name);
+}
+
+/* {"Service/shop/guard": …}: who stands behind webhooks, conversions and aggregated APIs. */
+static json_t *services_called(const struct cluster *c)
+{
+	json_t *called = json_object();
+
+	for (size_t i = 0; i < c->caller_count; i++) {
+		auto_free char *place =
+			planner_subject("Service", c->callers[i].namespace_, c->callers[i].service);
+
+		json_object_set_new(called, place, json_true());
+	}
+	return called;
 }
 
 /* In a range that an operator added beside the default one: it was never the cluster's first range,
@@ -45,22 +72,28 @@ static bool services_is_elsewhere_by_intent(const struct planner *p, const char 
 	return cluster_find_cover(p->cluster, address) != NULL;
 }
 
-static struct service_moves services_to_move(const struct planner *p)
+static bool services_moves(const struct planner *p, const struct cluster_service *s)
+{
+	return !s->alias_run && !s->headless && s->cluster_ips.count &&
+	       !planner_is_new(p, s->cluster_ips.items[0]) &&
+	       !services_is_elsewhere_by_intent(p, s->cluster_ips.items[0]);
+}
+
+void planner_find_moves(struct planner *p)
 {
 	const struct cluster *c = p->cluster;
-	struct service_moves moves = {alloc_array(c->service_count + 1, sizeof(*moves.items)), 0};
+	struct services_ranked *ranked = alloc_array(c->service_count + 1, sizeof(*ranked));
+	auto_json json_t *called = services_called(c);
 
-	for (size_t i = 0; i < c->service_count; i++) {
-		const struct cluster_service *s = &c->services[i];
-
-		if (s->alias_run || s->headless || s->cluster_ips.count == 0 ||
-		    planner_is_new(p, s->cluster_ips.items[0]) ||
-		    services_is_elsewhere_by_intent(p, s->cluster_ips.items[0]))
-			continue;
-		moves.items[moves.count++] = s;
-	}
-	qsort(moves.items, moves.count, sizeof(*moves.items), services_compare);
-	return moves;
+	for (size_t i = 0; i < c->service_count; i++)
+		if (services_moves(p, &c->services[i]))
+			ranked[p->move_count++] = (struct services_ranked){
+				&c->services[i], services_rank(&c->services[i], called)};
+	qsort(ranked, p->move_count, sizeof(*ranked), services_compare);
+	p->moves = alloc_array(p->move_count + 1, sizeof(*p->moves));
+	for (size_t i = 0; i < p->move_count; i++)
+		p->moves[i] = ranked[i].service;
+	free(ranked);
 }
 
 struct address_list {
@@ -74,10 +107,10 @@ static void address_list_add(struct address_list *list, const char *text)
 		list->count++;
 }
 
-static int services_map(struct planner *p, const struct service_moves *moves, struct error *err)
+static int services_map(struct planner *p, struct error *err)
 {
 	const struct cluster *c = p->cluster;
-	struct address_list old = {alloc_array(moves->count + 1, sizeof(struct net_address)), 0};
+	struct address_list old = {alloc_array(p->move_count + 1, sizeof(struct net_address)), 0};
 	struct address_list taken = {alloc_array(c->service_count + 1, sizeof(struct net_address)),
 				     0};
 	struct address_list kubernetes = {(struct net_address[1]){{0}}, 0};
@@ -87,13 +120,13 @@ static int services_map(struct planner *p, const struct service_moves *moves, st
 	auto_error struct error ignored = {0};
 	int result;
 
-	for (size_t i = 0; i < moves->count; i++) {
-		const char *address = moves->items[i]->cluster_ips.items[0];
+	for (size_t i = 0; i < p->move_count; i++) {
+		const char *address = p->moves[i]->cluster_ips.items[0];
 
 		address_list_add(&old, address);
-		if (services_rank(moves->items[i]) == 0)
+		if (planner_service_is(p->moves[i], "default", "kubernetes"))
 			address_list_add(&kubernetes, address);
-		if (services_rank(moves->items[i]) == 1)
+		if (planner_service_is(p->moves[i], "kube-system", "kube-dns"))
 			address_list_add(&dns, address);
 	}
 	for (size_t i = 0; i < c->service_count; i++)
@@ -137,6 +170,16 @@ static const char *services_new_address(const struct planner *p, const struct cl
 	return text->text;
 }
 
+/* API servers call it: for a webhook, a conversion or an aggregated API. */
+static bool services_is_called(const struct planner *p, const struct cluster_service *s)
+{
+	for (size_t i = 0; i < p->cluster->caller_count; i++)
+		if (planner_service_is(s, p->cluster->callers[i].namespace_,
+				       p->cluster->callers[i].service))
+			return true;
+	return false;
+}
+
 static void services_flip(struct planner *p, const struct cluster_service *s, const char *new_,
 			  const char *alias)
 {
@@ -156,6 +199,9 @@ static void services_flip(struct planner *p, const struct cluster_service *s, co
 	if (p->cluster->kubeadm_dns_domain)
 		json_object_set_new(parameters, "domain",
 				    json_string(p->cluster->kubeadm_dns_domain));
+	/* API servers look the name up in the node's DNS, which knows no Service */
+	if (services_is_called(p, s))
+		json_object_set_new(parameters, "externalName", json_string(old));
 	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, "flip", subject, parameters),
 		      "its address %s is outside of the new range", old);
 	json_array_append_new(p->plan->map,
@@ -191,13 +237,12 @@ static void services_kubernetes(struct planner *p)
 }
 
 /* First every alias, each answering for both addresses; then all flips; then trim. */
-static void services_group(struct planner *p, const struct service_moves *moves, size_t begin,
-			   size_t end)
+static void services_group(struct planner *p, size_t begin, size_t end)
 {
 	char **aliases = alloc_array(end, sizeof(*aliases));
 
 	for (size_t i = begin; i < end; i++) {
-		const struct cluster_service *s = moves->items[i];
+		const struct cluster_service *s = p->moves[i];
 		struct net_text text;
 		const char *new_ = services_new_address(p, s, &text);
 
@@ -208,15 +253,15 @@ static void services_group(struct planner *p, const struct service_moves *moves,
 	services_proxies(p);
 	for (size_t i = begin; i < end; i++) {
 		struct net_text text;
-		const char *new_ = services_new_address(p, moves->items[i], &text);
+		const char *new_ = services_new_address(p, p->moves[i], &text);
 
 		if (new_)
-			services_flip(p, moves->items[i], new_, aliases[i]);
+			services_flip(p, p->moves[i], new_, aliases[i]);
 	}
 	services_proxies(p);
 	for (size_t i = begin; i < end; i++) {
 		if (aliases[i])
-			services_trim(p, moves->items[i], aliases[i]);
+			services_trim(p, p->moves[i], aliases[i]);
 		free(aliases[i]);
 	}
 	free(aliases);
@@ -225,36 +270,40 @@ static void services_group(struct planner *p, const struct service_moves *moves,
 /* Few enough that one window of the proxies holds them. */
 #define SERVICES_GROUP 25
 
-/* Seconds count on a broken cluster: all at once. On a healthy one default/kubernetes and cluster
- * DNS go alone, each proved before the next. */
-static void services_steps(struct planner *p, const struct service_moves *moves)
+/* How many of the Services from here on move together: on a broken cluster, where seconds count,
+ * all. On a healthy one default/kubernetes, cluster DNS and what API servers call go alone, each
+ * proved before the next. */
+static size_t services_group_size(const struct planner *p, size_t begin)
 {
-	size_t begin = 0;
+	const struct cluster_service *s = p->moves[begin];
+	size_t left = p->move_count - begin;
+	bool alone = planner_service_is(s, "default", "kubernetes") ||
+		     planner_service_is(s, "kube-system", "kube-dns") || services_is_called(p, s);
 
-	while (begin < moves->count) {
-		size_t end = begin + 1;
+	if (!planner_migrates(p))
+		return left;
+	if (alone)
+		return 1;
+	return left < SERVICES_GROUP ? left : SERVICES_GROUP;
+}
 
-		if (!planner_migrates(p))
-			end = moves->count;
-		else if (services_rank(moves->items[begin]) == 2)
-			end = begin + SERVICES_GROUP < moves->count ? begin + SERVICES_GROUP
-								    : moves->count;
-		services_group(p, moves, begin, end);
-		begin = end;
+static void services_steps(struct planner *p)
+{
+	size_t count;
+
+	for (size_t begin = 0; begin < p->move_count; begin += count) {
+		count = services_group_size(p, begin);
+		services_group(p, begin, begin + count);
 	}
 }
 
 int planner_services(struct planner *p, struct error *err)
 {
-	struct service_moves moves = services_to_move(p);
-	int result = 0;
-
 	services_kubernetes(p);
-	if (moves.count) {
-		result = services_map(p, &moves, err);
-		if (result == 0)
-			services_steps(p, &moves);
-	}
-	free(moves.items);
-	return result;
+	if (!p->move_count)
+		return 0;
+	if (services_map(p, err) < 0)
+		return -1;
+	services_steps(p);
+	return 0;
 }

@@ -12,8 +12,9 @@
 
 /*
  * tests/data/plan/CASE: an observation (as in tests/data/doctor), request.json where it differs
- * from "--to 10.17.0.0/16", and plan: what `plan --to` makes of it, in order, as "STAGE KIND
- * SUBJECT" with what tells of its parameters, or one line "refused MESSAGE".
+ * from "--to 10.17.0.0/16", and what `plan --to` makes of it: plan, the steps in order as "STAGE
+ * KIND SUBJECT" with what tells of their parameters; moves, the flips alone; texts, the consents
+ * and the notes.
  */
 struct migrate_case {
 	json_t *request; /* owned, may be NULL */
@@ -54,6 +55,8 @@ static int migrate_make(struct migrate_case *c, struct error *err)
 		.nodes_reached = true,
 	};
 
+	if (!json_object_get(c->observation, "surroundings"))
+		json_object_set_new(c->observation, "surroundings", json_object());
 	if (cluster_build(c->observation, &c->cluster, err) < 0)
 		return -1;
 	return plan_make(c->cluster, &request, &c->plan, err);
@@ -97,6 +100,38 @@ static void outline_step(struct buffer *out, const struct plan_step *step)
 	buffer_char(out, '\n');
 }
 
+static void outline_moves(struct buffer *out, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		const char *external = json_path_text(step->parameters, "externalName");
+
+		if (strcmp(step->kind, "flip") != 0)
+			continue;
+		buffer_format(out, "%s %s %s%s%s\n", step->subject,
+			      json_path_text(step->parameters, "from.0"),
+			      json_path_text(step->parameters, "to.0"), external ? " by " : "",
+			      external ? external : "");
+	}
+}
+
+static void outline_texts(struct buffer *out, const struct plan *plan)
+{
+	const json_t *item;
+	const json_t *subject;
+	size_t i;
+	size_t k;
+
+	json_array_foreach(plan->consents, i, item) {
+		buffer_format(out, "consent %s:", json_path_text(item, "code"));
+		json_array_foreach(json_path(item, "subjects"), k, subject)
+			buffer_format(out, " %s", json_string_value(subject));
+		buffer_format(out, ": %s\n", json_path_text(item, "message"));
+	}
+	json_array_foreach(plan->notes, i, item)
+		buffer_format(out, "note %s\n", json_string_value(item));
+}
+
 /* The steps are numbered without a gap, and no stage comes after one that it precedes. */
 static void check_order(const struct plan *plan)
 {
@@ -123,30 +158,238 @@ static void check_round_trip(const struct plan *plan)
 	CHECK(json_equal(document, second));
 }
 
+/* Compares with the file of that name, where the case has it. */
+static void expect(const char *dir, const char *name, const char *got)
+{
+	auto_free char *path = alloc_format("%s/%s", dir, name);
+	auto_free char *expected = NULL;
+
+	if (access(test_path(path), R_OK) != 0)
+		return;
+	expected = test_file(path, NULL);
+	CHECK_STR(got, expected);
+}
+
 static void migrate(const char *dir)
 {
-	auto_free char *path = alloc_format("%s/plan", dir);
-	auto_free char *expected = test_file(path, NULL);
 	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
 	auto_error struct error err = {0};
-	auto_buffer struct buffer got = {0};
+	auto_buffer struct buffer steps = {0};
+	auto_buffer struct buffer moves = {0};
+	auto_buffer struct buffer texts = {0};
 
 	c.request = migrate_request(dir);
 	c.observation = observation_case_read(dir);
-	if (migrate_make(&c, &err) < 0) {
-		CHECK_INT(err.kind, ERROR_REFUSED);
-		buffer_format(&got, "refused %s\n", error_text(&err));
-	} else {
-		for (size_t i = 0; i < c.plan.count; i++)
-			outline_step(&got, &c.plan.steps[i]);
-		check_order(&c.plan);
-		check_round_trip(&c.plan);
-	}
-	CHECK_STR(buffer_cstr(&got), expected);
+	if (!CHECK_OK(migrate_make(&c, &err), &err))
+		return;
+	for (size_t i = 0; i < c.plan.count; i++)
+		outline_step(&steps, &c.plan.steps[i]);
+	outline_texts(&texts, &c.plan);
+	check_order(&c.plan);
+	check_round_trip(&c.plan);
+	outline_moves(&moves, &c.plan);
+	expect(dir, "plan", buffer_cstr(&steps));
+	expect(dir, "moves", buffer_cstr(&moves));
+	expect(dir, "texts", buffer_cstr(&texts));
+}
+
+/* ---- what must not be tried ---- */
+
+#define RAW(...) #__VA_ARGS__
+
+static const struct {
+	const char *name;
+	const char *to;
+	const char *edits; /* of healthy-1.36 */
+	const char *error;
+} refusals[] = {
+	{.name = "Amazon's",
+	 .edits = RAW([[ "set", "version/gitVersion", "v1.33.1-eks-1552ad0" ]]),
+	 .error = "this is a cluster of Amazon EKS: its Service range is its provider's"},
+	{.name = "Google's",
+	 .edits = RAW([[ "set", "nodes/cp1/metadata/labels/cloud.google.com~1gke-nodepool", "a" ]]),
+	 .error = "this is a cluster of Google GKE"},
+	{.name = "k3s",
+	 .edits = RAW([[ "set", "version/gitVersion", "v1.33.1+k3s1" ]]),
+	 .error = "this is a cluster of k3s, whose servers take the Service range from its own "
+		  "configuration"},
+	{.name = "servers that are no static Pods",
+	 .edits = RAW([[ "set", "hosts/cp2/manifests", [] ]]),
+	 .error = "control plane 'cp2' has no static-Pod manifest of kube-apiserver"},
+	{.name = "a target within the present range",
+	 .to = "10.96.128.0/17",
+	 .error = "range '10.96.128.0/17' overlaps with the present range '10.96.0.0/16' of this "
+		  "cluster"},
+	{.name = "a target in podSubnet",
+	 .to = "10.244.128.0/17",
+	 .error = "range '10.244.128.0/17' overlaps with"},
+	{.name = "a Pod's address",
+	 .to = "10.17.0.0/16",
+	 .edits = RAW([[
+		 "append", "pods", {
+			 "metadata" : {"name" : "a", "namespace" : "b"},
+			 "spec" : {},
+			 "status" : {"podIP" : "10.17.4.4"}
+		 }
+	 ]]),
+	 .error = "range '10.17.0.0/16' contains the address 10.17.4.4 of Pod 'b/a'"},
+	{.name = "another ServiceCIDR",
+	 .edits = RAW([[
+		 "append", "serviceCIDRs",
+		 {"metadata" : {"name" : "more"}, "spec" : {"cidrs" : ["10.17.8.0/24"]}}
+	 ]]),
+	 .error = "range '10.17.0.0/16' overlaps with the range '10.17.8.0/24' of more"},
+	{.name = "a ServiceCIDR that is being deleted",
+	 .edits = RAW([[
+		 "append", "serviceCIDRs", {
+			 "metadata" :
+				 {"name" : "more", "deletionTimestamp" : "2026-11-22T22:00:00Z"},
+			 "spec" : {"cidrs" : ["10.99.8.0/24"]}
+		 }
+	 ]]),
+	 .error = "ServiceCIDR 'more' is being deleted and waits for the Services in it"},
+	{.name = "dual stack",
+	 .edits = RAW([[ "replace-text", "10.96.0.0/16", "10.96.0.0/16,fd00:10::/112" ]]),
+	 .error = "the cluster is dual-stack ('10.96.0.0/16,fd00:10::/112')"},
+	{.name = "flags that differ",
+	 .edits = RAW([[ "replace-in", "hosts/cp2", "10.96.0.0/16", "10.97.0.0/16" ]]),
+	 .error = "the API servers' flags do not agree on the present Service range"},
+	{.name = "a run under way",
+	 .edits = RAW([[
+		 "append", "services", {
+			 "metadata" : {
+				 "name" : "kubernetes-renumber-bridge",
+				 "namespace" : "default",
+				 "labels" : {"kubectl-renumber/run" : "r-1"}
+			 },
+			 "spec" : {"type" : "ClusterIP", "clusterIP" : "10.96.7.7"}
+		 }
+	 ]]),
+	 .error = "an alias of run r-1 is in the cluster: a run is under way"},
+	{.name = "a run at work",
+	 .edits = RAW([[
+		 "append", "leftovers", {
+			 "kind" : "Lease",
+			 "metadata" : {"name" : "kubectl-renumber", "namespace" : "kube-system"},
+			 "spec" : {
+				 "holderIdentity" : "somebody@host",
+				 "renewTime" : "2099-01-01T00:00:00.000000Z",
+				 "leaseDurationSeconds" : 60
+			 }
+		 }
+	 ]]),
+	 .error = "'somebody@host' holds the lock of a run just now"},
+	{.name = "an API server that is not well",
+	 .edits = RAW([[
+		 "set", "health",
+		 {"cp1" : {"ready" : true},
+		  "cp3" : {"problem" : "[-]etcd failed: reason withheld"}}
+	 ]]),
+	 .error = "the API server of 'cp3' is not well ([-]etcd failed: reason withheld)"},
+	{.name = "an endpoint that is missing",
+	 .edits = RAW([[ "remove", "endpointSlices/0/endpoints/0" ]]),
+	 .error = "the cluster is not well: KR207"},
+	{.name = "an expired CA",
+	 .edits = RAW([[
+		 "set", "hosts/cp1/audit/records/ca/problems",
+		 [ {"code" : "expired", "message" : "expired"} ]
+	 ]]),
+	 .error = "the cluster is not well: KR307"},
+	{.name = "too small for Services and aliases",
+	 .to = "10.17.0.0/29",
+	 .edits = RAW([
+		 [
+			 "append", "services", {
+				 "metadata" : {"name" : "a", "namespace" : "a"},
+				 "spec" : {"clusterIP" : "10.96.1.1"}
+			 }
+		 ],
+		 [
+			 "append", "services", {
+				 "metadata" : {"name" : "b", "namespace" : "a"},
+				 "spec" : {"clusterIP" : "10.96.1.2"}
+			 }
+		 ]
+	 ]),
+	 .error =
+		 "range '10.17.0.0/29' is too small: it gives out 6 addresses, and 8 are needed (4 "
+		 "Services, and as many aliases that keep the old addresses answering); a /28 or "
+		 "larger would do"},
+	{.name = "a quota",
+	 .edits = RAW([
+		 [
+			 "append", "services", {
+				 "metadata" : {"name" : "a", "namespace" : "shop"},
+				 "spec" : {"clusterIP" : "10.96.1.1"}
+			 }
+		 ],
+		 [
+			 "set", "resourceQuotas", [ {
+				 "metadata" : {"name" : "q", "namespace" : "shop"},
+				 "status" :
+					 {"hard" : {"services" : "2"}, "used" : {"services" : "1"}}
+			 } ]
+		 ]
+	 ]),
+	 .error =
+		 "ResourceQuota 'shop/q' allows 2 services, 1 are there, and 2 aliases come beside "
+		 "them while addresses move; raise it to 3"},
+	{.name = "a quota of load balancers",
+	 .edits = RAW([
+		 [
+			 "append", "services", {
+				 "metadata" : {"name" : "a", "namespace" : "shop"},
+				 "spec" : {"clusterIP" : "10.96.1.1"}
+			 }
+		 ],
+		 [
+			 "set", "resourceQuotas", [ {
+				 "metadata" : {"name" : "q", "namespace" : "shop"},
+				 "status" : {"hard" : {"services.loadbalancers" : "0"}}
+			 } ]
+		 ]
+	 ]),
+	 .error = "ResourceQuota 'shop/q' allows 0 services.loadbalancers"},
+};
+
+static void refusal(size_t row)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	const char *text = refusals[row].edits ? refusals[row].edits : "[]";
+	auto_json json_t *edits = json_loads(text, 0, NULL);
+	auto_error struct error err = {0};
+	json_t *edit;
+	size_t i;
+
+	TEST("refused: %s", refusals[row].name);
+	c.observation = observation_case_read("tests/data/doctor/healthy-1.36");
+	if (refusals[row].to)
+		c.request = json_pack("{s:s}", "to", refusals[row].to);
+	CHECK(edits != NULL);
+	json_array_foreach(edits, i, edit)
+		CHECK(observation_case_edit(c.observation, edit));
+	CHECK_ERROR(migrate_make(&c, &err), &err, ERROR_REFUSED, refusals[row].error);
+	CHECK_INT(c.plan.count, 0);
+}
+
+/* A cluster that is on the target already has nothing to do. */
+static void nothing(void)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_error struct error err = {0};
+
+	TEST("nothing to do");
+	c.observation = observation_case_read("tests/data/doctor/healthy-1.36");
+	c.request = json_pack("{s:s}", "to", "10.96.0.0/16");
+	CHECK_OK(migrate_make(&c, &err), &err);
+	CHECK_INT(c.plan.count, 0);
 }
 
 int main(void)
 {
 	test_each_case("plan", migrate);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		refusal(i);
+	nothing();
 	return test_done();
 }
