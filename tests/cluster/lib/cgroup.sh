@@ -49,6 +49,7 @@ cgroup_create() {
 		for controller in $(<"$CGROUP_ROOT/$1/cgroup.controllers"); do
 			echo "+$controller" >"$CGROUP_ROOT/$1/cgroup.subtree_control" 2>/dev/null || :
 		done
+		cgroup_weigh "$1"
 		return
 	fi
 	while read -r mount; do
@@ -57,6 +58,17 @@ cgroup_create() {
 			[ ! -e "$mount/$file" ] || cat "$mount/$file" >"$mount/$1/$file"
 		done
 	done < <(cgroup_mounts)
+	cgroup_weigh "$1"
+}
+
+# A node goes before what else this machine does: to it a whole node is but one
+# more process, and a cluster that waits for a compiler shows nothing of its own.
+cgroup_weigh() {
+	if cgroup_is_v2; then
+		echo 2000 >"$CGROUP_ROOT/$1/cpu.weight" 2>/dev/null || :
+	else
+		echo 20480 >"$CGROUP_ROOT/cpu/$1/cpu.shares" 2>/dev/null || :
+	fi
 }
 
 # cgroup_remove GLOB: ends what still runs in there
