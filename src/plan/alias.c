@@ -74,9 +74,7 @@ static bool alias_is_free(const struct planner *p, struct net_address address)
 	return true;
 }
 
-/* An address of the new range for an alias' own clusterIP, from the upper end downwards: far from
- * the host parts that Services keep. NULL: none is free. */
-static json_t *alias_own_address(struct planner *p)
+json_t *planner_own_address(struct planner *p)
 {
 	uint64_t size = net_cidr_size(p->to_cidr);
 
@@ -122,7 +120,7 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 					by_status ? "-renumber-bridge" : "-renumber-previous");
 	auto_free char *subject = planner_subject("Service", namespace_, alias);
 	json_t *addresses = json_pack("[s]", old);
-	json_t *own = by_status ? alias_own_address(p) : NULL;
+	json_t *own = by_status ? planner_own_address(p) : NULL;
 	json_t *parameters =
 		json_pack("{s:s, s:s, s:s, s:s, s:o}", "namespace", namespace_, "name", alias, "of",
 			  name, "mechanism", mechanism, "addresses", addresses);

@@ -83,6 +83,10 @@ char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *na
 			const char *name, const struct cluster_service *service, const char *old,
 			const char *new_);
 
+/* An address of the new range that nothing has or gets, from the upper end downwards: far from the
+ * host parts that Services keep. It is given out once. NULL: none is free. */
+json_t *planner_own_address(struct planner *p);
+
 /* "Kind/namespace/name"; the caller frees. */
 char *planner_subject(const char *kind, const char *namespace_, const char *name);
 

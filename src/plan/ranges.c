@@ -60,22 +60,10 @@ static json_t *range_api_servers(const struct planner *p)
 	return servers;
 }
 
-/* Aliases of default/kubernetes with slices of ours, as planned so far. */
-static json_t *range_aliases(const struct planner *p)
+/* How admission says no here: policies are served by default from 1.30 on. */
+static const char *range_admission(const struct planner *p)
 {
-	json_t *aliases = json_array();
-
-	for (size_t i = 0; i < p->plan->count; i++) {
-		const json_t *parameters = p->plan->steps[i].parameters;
-
-		if (strcmp(p->plan->steps[i].kind, "alias") == 0 &&
-		    json_object_get(parameters, "endpoints"))
-			json_array_append_new(
-				aliases, json_pack("{s:O, s:O}", "namespace",
-						   json_object_get(parameters, "namespace"), "name",
-						   json_object_get(parameters, "name")));
-	}
-	return aliases;
+	return p->cluster->major > 1 || p->cluster->minor >= 30 ? "policy" : "webhook";
 }
 
 /* A restart that nobody notices; in a repair the servers are not in use at the address that
@@ -90,31 +78,22 @@ static const char *range_kind(const struct planner *p, bool api, json_t *paramet
 		return "roll";
 	servers = range_api_servers(p);
 	if (json_array_size(servers) > 1)
-		json_object_set_new(parameters, "keepOut",
-				    json_string(p->cluster->major > 1 || p->cluster->minor >= 30
-							? "policy"
-							: "webhook"));
+		json_object_set_new(parameters, "keepOut", json_string(range_admission(p)));
 	json_object_set_new(parameters, "servers", servers);
-	json_object_set_new(parameters, "aliases", range_aliases(p));
 	return "roll";
 }
 
-static void range_component(struct planner *p, enum plan_stage stage,
-			    const struct cluster_node *node,
-			    const struct cluster_component *component, const char *program,
-			    bool api)
+/* What of the flags differs; empty: nothing, or the manifest is not known. */
+static json_t *range_flags(const struct planner *p, const struct cluster_component *component,
+			   bool api)
 {
-	auto_free char *subject =
-		alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
-	auto_json json_t *flags = json_array();
-	json_t *parameters;
-	const char *kind;
+	json_t *flags = json_array();
 	bool manifest_new = cluster_range_equal(component->manifest_range, p->to);
 	bool running_new =
 		!component->running_range || cluster_range_equal(component->running_range, p->to);
 
 	if (!component->manifest_known || (!api && !component->manifest_range))
-		return;
+		return flags;
 	if (!manifest_new || !running_new)
 		json_array_append_new(flags,
 				      json_pack("{s:s, s:s}", "name", RANGE_FLAG, "value", p->to));
@@ -125,6 +104,36 @@ static void range_component(struct planner *p, enum plan_stage stage,
 		json_array_append_new(
 			flags, json_pack("{s:s, s:s}", "name", "feature-gates", "value", gates));
 	}
+	return flags;
+}
+
+/* Whether an API server is to be restarted. */
+static bool range_rolls(const struct planner *p)
+{
+	for (size_t i = 0; i < p->cluster->node_count; i++) {
+		const struct cluster_node *node = &p->cluster->nodes[i];
+		auto_json json_t *flags = NULL;
+
+		if (!node->control_plane)
+			continue;
+		flags = range_flags(p, &node->host.api_server, true);
+		if (json_array_size(flags))
+			return true;
+	}
+	return false;
+}
+
+static void range_component(struct planner *p, enum plan_stage stage,
+			    const struct cluster_node *node,
+			    const struct cluster_component *component, const char *program,
+			    bool api)
+{
+	auto_free char *subject =
+		alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
+	auto_json json_t *flags = range_flags(p, component, api);
+	json_t *parameters;
+	const char *kind;
+
 	if (json_array_size(flags) == 0)
 		return;
 	parameters = json_pack("{s:s, s:s, s:s, s:O}", "node", node->name, "path",
@@ -139,20 +148,9 @@ static void range_component(struct planner *p, enum plan_stage stage,
 		      "every server must give out the same range");
 }
 
-static bool range_rolls(const struct planner *p)
+/* One control plane after the other. */
+static void range_nodes(struct planner *p, enum plan_stage stage)
 {
-	for (size_t i = 0; i < p->plan->count; i++)
-		if (strcmp(p->plan->steps[i].kind, "roll") == 0)
-			return true;
-	return false;
-}
-
-/* One control plane after the other, and what kubeadm reads with the last. */
-static void range_servers(struct planner *p, enum plan_stage stage)
-{
-	auto_json json_t *none = json_array();
-	auto_json json_t *servers = range_api_servers(p);
-
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
 
@@ -163,12 +161,69 @@ static void range_servers(struct planner *p, enum plan_stage stage)
 		range_component(p, stage, node, &node->host.controller_manager,
 				"kube-controller-manager", false);
 	}
-	if (planner_migrates(p) && json_array_size(servers) > 1 && range_rolls(p))
-		plan_step_why(plan_add(p->plan, stage, "converge", "all nodes",
-				       json_pack("{s:O, s:b}", "servers", servers, "remove", 1)),
-			      "the next stage relies on what the last server's return changed");
-	if (planner_migrates(p) && p->cluster->kubeadm_known)
+}
+
+static void range_converge(struct planner *p, enum plan_stage stage, bool remove)
+{
+	json_t *parameters = json_pack("{s:o}", "servers", range_api_servers(p));
+
+	if (remove)
+		json_object_set_new(parameters, "remove", json_true());
+	plan_step_why(plan_add(p->plan, stage, "converge", "all nodes", parameters),
+		      remove ? "the next stage relies on what the last server's return changed"
+			     : "a node whose proxy is blind would not learn that a server leaves");
+}
+
+/* Every server allocates from the range; `implicit`: what it chooses itself is of it, too. */
+static void range_allocation(struct planner *p, enum plan_stage stage, bool implicit)
+{
+	json_t *parameters =
+		json_pack("{s:o, s:s}", "servers", range_api_servers(p), "range", p->to);
+	json_t *address = planner_own_address(p);
+
+	if (address)
+		json_object_set_new(parameters, "address", address);
+	if (implicit)
+		json_object_set_new(parameters, "implicit", json_true());
+	plan_step_why(plan_add(p->plan, stage, "allocation", "API servers", parameters),
+		      "the second leg of a flip fails on a server that does not");
+}
+
+static void range_freeze(struct planner *p, enum plan_stage stage, const char *kind)
+{
+	plan_step_why(
+		plan_add(p->plan, stage, kind, "Services",
+			 json_pack("{s:s}", "how", range_admission(p))),
+		"while ranges differ some servers refuse new Services, and leak the addresses "
+		"of deleted ones");
+}
+
+/* In a migration nobody notices the restarts, and what kubeadm reads changes with the last. */
+static void range_servers(struct planner *p, enum plan_stage stage)
+{
+	bool bitmap = p->cluster->regime == CLUSTER_REGIME_BITMAP;
+	auto_json json_t *servers = range_api_servers(p);
+	bool several = json_array_size(servers) > 1;
+	auto_json json_t *none = json_array();
+	bool rolls = range_rolls(p);
+
+	if (!planner_migrates(p)) {
+		range_nodes(p, stage);
+		return;
+	}
+	if (rolls && several)
+		range_converge(p, stage, false);
+	if (rolls && bitmap)
+		range_freeze(p, stage, "freeze");
+	range_nodes(p, stage);
+	if (rolls && several)
+		range_converge(p, stage, true);
+	if (p->cluster->kubeadm_known)
 		planner_kubeadm_config(p, stage, p->to, none);
+	if (rolls && stage == PLAN_STAGE_RANGES)
+		range_allocation(p, stage, bitmap);
+	if (rolls && bitmap)
+		range_freeze(p, stage, "thaw");
 }
 
 static void range_object(struct planner *p)
@@ -199,6 +254,7 @@ void planner_ranges(struct planner *p)
 {
 	if (range_flags_come_last(p)) {
 		range_object(p);
+		range_allocation(p, PLAN_STAGE_RANGES, false);
 		return;
 	}
 	if (planner_migrates(p)) {

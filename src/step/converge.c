@@ -319,6 +319,14 @@ static int converge_apply(struct step_context *context, const struct plan_step *
 	return converge_removes(step) ? step_converge_forget(context, err) : 0;
 }
 
+/* On the way back the first of them comes last. */
+static int converge_undo(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	return converge_removes(step) ? step_converge_prepare(context, err)
+				      : step_converge_forget(context, err);
+}
+
 static int converge_verify(struct step_context *context, const struct plan_step *step,
 			   struct error *err)
 {
@@ -332,4 +340,5 @@ const struct step_kind step_converge_kind = {
 	.check = converge_check,
 	.apply = converge_apply,
 	.verify = converge_verify,
+	.undo = converge_undo,
 };

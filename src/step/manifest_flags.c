@@ -21,4 +21,5 @@ const struct step_kind step_manifest_flags = {
 	.describe = manifest_describe,
 	.check = step_static_pod_check,
 	.apply = step_static_pod_apply,
+	.undo = step_static_pod_undo,
 };

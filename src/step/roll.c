@@ -3,13 +3,13 @@
  * roll: restarts an API server or a controller-manager with other flags, so that nobody notices.
  * Parameters: those of manifest-flags, and
  *   servers  array of {node, address, port}: all API servers, this one among them
- *   aliases  array of {namespace, name}: aliases of default/kubernetes whose slices we write
  *   keepOut  optional "policy" or "webhook" (step/keep_out.h): default/kubernetes itself
  *
  * An API server that gets SIGTERM takes its address out of default/kubernetes and closes its door
  * milliseconds later (kubernetesservice/controller.go, genericapiserver.go), before proxies know: a
- * request or two fail. So it is taken out first, every proxy is seen to know, and it comes back
- * when it was ready for a while. The only API server cannot be spared; the plan says so.
+ * request or two fail. So it is taken out first, of the slices of our aliases too, every proxy is
+ * seen to know, and it comes back when it was ready for a while. The only API server cannot be
+ * spared; the plan says so.
  */
 #include <string.h>
 
@@ -48,20 +48,18 @@ static void roll_describe(const struct plan_step *step, struct buffer *out)
 		buffer_text(out, " (restarts it)");
 }
 
-/* ---- slices of the alias ---- */
+/* ---- slices of aliases ---- */
 
-static bool roll_slice_is_ours(const json_t *slice)
-{
-	return json_path_is(slice, "metadata.labels.endpointslice\\.kubernetes\\.io/managed-by",
-			    "kubectl-renumber");
-}
+/* What was taken out of which slices is kept under these names: on the way, and on the way back. */
+#define ROLL_KEPT_APPLY "slices"
+#define ROLL_KEPT_UNDO "slices-undo"
 
 /* Where the address stands in the slice's endpoints; their number when it does not. */
 static size_t roll_slice_find(const json_t *slice, const char *address)
 {
 	const json_t *endpoints = json_object_get(slice, "endpoints");
-	size_t i;
 	const json_t *endpoint;
+	size_t i;
 
 	json_array_foreach(endpoints, i, endpoint) {
 		if (json_path_is(endpoint, "addresses.0", address))
@@ -70,85 +68,137 @@ static size_t roll_slice_find(const json_t *slice, const char *address)
 	return json_array_size(endpoints);
 }
 
-static bool roll_slice_fits(const json_t *slice, const char *address)
+/* A slice of ours with this API server and another endpoint behind it. */
+static bool roll_slice_fits(const json_t *slice, const struct plan_step *step)
 {
-	return roll_slice_is_ours(slice) &&
-	       json_path_is(slice, "addressType", strchr(address, ':') ? "IPv6" : "IPv4");
+	return json_path_int(slice, "ports.0.port", 0) ==
+		       json_path_int(step->parameters, "port", 6443) &&
+	       json_path_count(slice, "endpoints") > 1 &&
+	       roll_slice_find(slice, roll_address(step)) < json_path_count(slice, "endpoints");
 }
 
-/* Of all aliases; the caller releases *ret. */
-static int roll_slices(struct step_context *context, const struct plan_step *step, json_t **ret,
-		       struct error *err)
+static int roll_slice_target(struct step_context *context, const json_t *slice, char **version,
+			     struct kube_target *ret, struct error *err)
 {
-	auto_json json_t *all = json_array();
-	const json_t *alias;
-	size_t i;
-
-	json_array_foreach(json_object_get(step->parameters, "aliases"), i, alias) {
-		auto_json json_t *slices = NULL;
-
-		if (step_slices(context, json_path_text(alias, "namespace"),
-				json_path_text(alias, "name"), &slices, err) < 0)
-			return -1;
-		json_array_extend(all, slices);
-	}
-	*ret = steal(all);
-	return 0;
-}
-
-/* Takes the server out of the alias' slices, or puts it back. */
-static int roll_alias(struct step_context *context, const struct plan_step *step, bool in,
-		      struct error *err)
-{
-	const char *address = roll_address(step);
-	auto_json json_t *slices = NULL;
-	json_t *slice;
-	size_t i;
-
-	if (roll_slices(context, step, &slices, err) < 0)
+	if (step_slice_version(context, version, err) < 0)
 		return -1;
-	json_array_foreach(slices, i, slice) {
-		json_t *endpoints = json_object_get(slice, "endpoints");
-		size_t at = roll_slice_find(slice, address);
-		auto_free char *version = NULL;
-		struct kube_target target = {.group = "discovery.k8s.io",
-					     .plural = "endpointslices",
-					     .space = json_path_text(slice, "metadata.namespace"),
-					     .name = json_path_text(slice, "metadata.name")};
-
-		if (!roll_slice_fits(slice, address) || (at < json_array_size(endpoints)) == in)
-			continue;
-		if (in)
-			json_array_append_new(endpoints,
-					      json_pack("{s:[s], s:{s:b}}", "addresses", address,
-							"conditions", "ready", 1));
-		else if (json_array_size(endpoints) > 1)
-			json_array_remove(endpoints, at);
-		if (step_slice_version(context, &version, err) < 0)
-			return -1;
-		target.version = version;
-		if (kube_client_replace(context->kube, &target, slice, NULL, NULL, err) < 0)
-			return -1;
-	}
+	*ret = (struct kube_target){.group = "discovery.k8s.io",
+				    .version = *version,
+				    .plural = "endpointslices",
+				    .space = json_path_text(slice, "metadata.namespace"),
+				    .name = json_path_text(slice, "metadata.name")};
 	return 0;
 }
 
-/* False: some slice of the alias lacks the server. */
-static int roll_alias_has(struct step_context *context, const struct plan_step *step, bool *ret,
-			  struct error *err)
+/* The names of our slices that hold this server, kept durably before any is written. */
+static int roll_find_slices(struct step_context *context, const struct plan_step *step,
+			    const char *kept, json_t **ret, struct error *err)
 {
+	const struct kube_list_options options = {
+		.label_selector = "endpointslice.kubernetes.io/managed-by=kubectl-renumber"};
+	auto_free char *version = NULL;
 	auto_json json_t *slices = NULL;
+	auto_json json_t *found = context->kept(context, step, kept);
+	struct kube_target target;
 	const json_t *slice;
 	size_t i;
 
-	if (roll_slices(context, step, &slices, err) < 0)
+	if (found) {
+		*ret = steal(found);
+		return 0;
+	}
+	if (roll_slice_target(context, NULL, &version, &target, err) < 0 ||
+	    kube_client_list(context->kube, &target, &options, &slices, NULL, err) < 0)
 		return -1;
-	*ret = true;
+	found = json_array();
 	json_array_foreach(slices, i, slice) {
-		if (roll_slice_fits(slice, roll_address(step)) &&
-		    roll_slice_find(slice, roll_address(step)) ==
-			    json_path_count(slice, "endpoints"))
-			*ret = false;
+		if (roll_slice_fits(slice, step))
+			json_array_append_new(found,
+					      json_pack("{s:{s:O, s:O}}", "metadata", "namespace",
+							json_path(slice, "metadata.namespace"),
+							"name", json_path(slice, "metadata.name")));
+	}
+	if (context->keep(context, step, kept, found, err) < 0)
+		return -1;
+	*ret = steal(found);
+	return 0;
+}
+
+/* Takes the server out of one slice, or puts it back; one that is gone is no matter. */
+static int roll_slice_write(struct step_context *context, const struct plan_step *step,
+			    const json_t *name, bool in, struct error *err)
+{
+	const char *address = roll_address(step);
+	auto_free char *version = NULL;
+	auto_json json_t *slice = NULL;
+	struct kube_target target;
+	json_t *endpoints;
+	size_t at;
+
+	if (roll_slice_target(context, name, &version, &target, err) < 0 ||
+	    step_find(context, &target, &slice, err) < 0)
+		return -1;
+	endpoints = json_object_get(slice, "endpoints");
+	at = roll_slice_find(slice, address);
+	if (!slice || (at < json_array_size(endpoints)) == in)
+		return 0;
+	if (in)
+		json_array_append_new(endpoints, json_pack("{s:[s], s:{s:b}}", "addresses", address,
+							   "conditions", "ready", 1));
+	else
+		json_array_remove(endpoints, at);
+	return kube_client_replace(context->kube, &target, slice, NULL, NULL, err);
+}
+
+static int roll_slices_out(struct step_context *context, const struct plan_step *step,
+			   const char *kept, struct error *err)
+{
+	auto_json json_t *names = NULL;
+	const json_t *name;
+	size_t i;
+
+	if (roll_find_slices(context, step, kept, &names, err) < 0)
+		return -1;
+	json_array_foreach(names, i, name) {
+		if (roll_slice_write(context, step, name, /* in= */ false, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int roll_slices_in(struct step_context *context, const struct plan_step *step,
+			  const char *kept, struct error *err)
+{
+	auto_json json_t *names = context->kept(context, step, kept);
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		if (roll_slice_write(context, step, name, /* in= */ true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* False: some slice that it was taken out of still lacks the server. */
+static int roll_slices_whole(struct step_context *context, const struct plan_step *step, bool *ret,
+			     struct error *err)
+{
+	auto_json json_t *names = context->kept(context, step, ROLL_KEPT_APPLY);
+	const json_t *name;
+	size_t i;
+
+	*ret = true;
+	json_array_foreach(names, i, name) {
+		auto_free char *version = NULL;
+		auto_json json_t *slice = NULL;
+		struct kube_target target;
+
+		if (roll_slice_target(context, name, &version, &target, err) < 0 ||
+		    step_find(context, &target, &slice, err) < 0)
+			return -1;
+		*ret = *ret && (!slice || roll_slice_find(slice, roll_address(step)) <
+						  json_path_count(slice, "endpoints"));
 	}
 	return 0;
 }
@@ -215,7 +265,8 @@ static struct kube_client *roll_peer(struct step_context *context, const struct 
 #define ROLL_PEERS_MS 120000
 #define ROLL_LISTED_MS 60000
 
-static int roll_out(struct step_context *context, const struct plan_step *step, struct error *err)
+static int roll_out(struct step_context *context, const struct plan_step *step, const char *kept,
+		    struct error *err)
 {
 	const char *how = step_optional_text(step, "keepOut");
 
@@ -224,7 +275,8 @@ static int roll_out(struct step_context *context, const struct plan_step *step, 
 		return -1;
 	context->say(context, "taking the API server on %s out of service",
 		     step_optional_text(step, "node"));
-	if (step_converge_prepare(context, err) < 0 || roll_alias(context, step, false, err) < 0)
+	if (step_converge_prepare(context, err) < 0 ||
+	    roll_slices_out(context, step, kept, err) < 0)
 		return -1;
 	if (how && step_keep_out(context, how, roll_servers(step), roll_address(step), err) < 0)
 		return -1;
@@ -232,16 +284,29 @@ static int roll_out(struct step_context *context, const struct plan_step *step, 
 }
 
 /* While the address is kept out nobody takes another server out that fails: then rather end it. */
+static int roll_guard(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	if (!step_optional_text(step, "keepOut") || !roll_find_unready(context, step))
+		return 0;
+	log_warning("another API server is not ready while the one on %s restarts",
+		    step_optional_text(step, "node"));
+	return step_keep_out_end(context, err);
+}
+
 static int roll_ready(struct step_context *context, const struct plan_step *step, bool *ret_done,
 		      struct error *err)
 {
-	if (step_optional_text(step, "keepOut") && roll_find_unready(context, step)) {
-		log_warning("another API server is not ready while the one on %s restarts",
-			    step_optional_text(step, "node"));
-		if (step_keep_out_end(context, err) < 0)
-			return -1;
-	}
+	if (roll_guard(context, step, err) < 0)
+		return -1;
 	return step_static_pod_ready(context, step, ret_done, err);
+}
+
+static int roll_ready_again(struct step_context *context, const struct plan_step *step,
+			    bool *ret_done, struct error *err)
+{
+	if (roll_guard(context, step, err) < 0)
+		return -1;
+	return step_static_pod_ready_again(context, step, ret_done, err);
 }
 
 static int roll_listed(struct step_context *context, const struct plan_step *step, bool *ret_done,
@@ -250,9 +315,10 @@ static int roll_listed(struct step_context *context, const struct plan_step *ste
 	return step_keep_out_listed(context, roll_address(step), ret_done, err);
 }
 
-static int roll_in(struct step_context *context, const struct plan_step *step, struct error *err)
+static int roll_in(struct step_context *context, const struct plan_step *step, const char *kept,
+		   struct error *err)
 {
-	if (roll_alias(context, step, true, err) < 0 ||
+	if (roll_slices_in(context, step, kept, err) < 0 ||
 	    (step_optional_text(step, "keepOut") && step_keep_out_end(context, err) < 0))
 		return -1;
 	context->say(context, "waiting until %s is back in default/kubernetes", roll_address(step));
@@ -263,25 +329,29 @@ static int roll_in(struct step_context *context, const struct plan_step *step, s
 	return step_converge(context, roll_servers(step), NULL, err);
 }
 
-static int roll_restart(struct step_context *context, const struct plan_step *step,
+static int roll_restart(struct step_context *context, const struct plan_step *step, bool back,
 			struct error *err)
 {
-	if (step_static_pod_write(context, step, err) < 0)
+	if (back ? step_static_pod_restore(context, step, err) < 0
+		 : step_static_pod_write(context, step, err) < 0)
 		return -1;
-	return step_static_pod_settle(context, step, roll_ready, err);
+	return step_static_pod_settle(context, step, back ? roll_ready_again : roll_ready, err);
 }
 
-static int roll_drained(struct step_context *context, const struct plan_step *step,
+/* `back`: to the manifest that was there before. */
+static int roll_drained(struct step_context *context, const struct plan_step *step, bool back,
 			struct error *err)
 {
+	const char *kept = back ? ROLL_KEPT_UNDO : ROLL_KEPT_APPLY;
 	auto_error struct error problem = {0};
-	bool restarted = false;
+	bool there = false;
 
-	if (step_static_pod_check(context, step, &restarted, err) < 0)
+	if (back ? step_static_pod_is_restored(context, step, &there, err) < 0
+		 : step_static_pod_check(context, step, &there, err) < 0)
 		return -1;
-	if (restarted ||
-	    (roll_out(context, step, err) == 0 && roll_restart(context, step, err) == 0))
-		return roll_in(context, step, err);
+	if (there || (roll_out(context, step, kept, err) == 0 &&
+		      roll_restart(context, step, back, err) == 0))
+		return roll_in(context, step, kept, err);
 	/* a server that is not well takes itself out, and others must be free to go out */
 	if (step_optional_text(step, "keepOut") && step_keep_out_end(context, &problem) < 0)
 		log_warning("%s", error_text(&problem));
@@ -344,30 +414,41 @@ static int roll_check(struct step_context *context, const struct plan_step *step
 	if (!*ret_done || !roll_has_peers(step))
 		return 0;
 	if (step_keep_out_present(context, &kept_out, err) < 0 ||
-	    roll_alias_has(context, step, ret_done, err) < 0)
+	    roll_slices_whole(context, step, ret_done, err) < 0)
 		return -1;
 	*ret_done = *ret_done && !kept_out;
 	return 0;
 }
 
-static int roll_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+static int roll_whole(struct step_context *context, const struct plan_step *step, bool back,
+		      struct error *err)
 {
 	struct step_context via = *context;
 	auto_kube_client struct kube_client *peer = NULL;
 
 	if (step_need_nodes(context, step, err) < 0)
 		return -1;
-	if (!roll_address(step))
-		return step_static_pod_apply(context, step, err) < 0
-			       ? -1
-			       : roll_await_leader(context, err);
-	if (!roll_has_peers(step))
-		return step_static_pod_apply(context, step, err);
+	if (!roll_has_peers(step)) {
+		if (back ? step_static_pod_undo(context, step, err) < 0
+			 : step_static_pod_apply(context, step, err) < 0)
+			return -1;
+		return roll_address(step) ? 0 : roll_await_leader(context, err);
+	}
 	peer = roll_peer(context, step, err);
 	if (!peer)
 		return -1;
 	via.kube = peer;
-	return roll_drained(&via, step, err);
+	return roll_drained(&via, step, back, err);
+}
+
+static int roll_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	return roll_whole(context, step, /* back= */ false, err);
+}
+
+static int roll_undo(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	return roll_whole(context, step, /* back= */ true, err);
 }
 
 const struct step_kind step_roll = {
@@ -375,4 +456,5 @@ const struct step_kind step_roll = {
 	.describe = roll_describe,
 	.check = roll_check,
 	.apply = roll_apply,
+	.undo = roll_undo,
 };

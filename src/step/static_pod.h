@@ -34,6 +34,24 @@ must_check int step_static_pod_write(struct step_context *context, const struct 
 must_check int step_static_pod_apply(struct step_context *context, const struct plan_step *step,
 				     struct error *err);
 
+/* The way back: whether the manifest is what it was before the run, and the process, too. */
+must_check int step_static_pod_is_restored(struct step_context *context,
+					   const struct plan_step *step, bool *ret_done,
+					   struct error *err);
+
+/* Puts the first bytes back. ERROR_REFUSED when somebody has changed the manifest since. */
+must_check int step_static_pod_restore(struct step_context *context, const struct plan_step *step,
+				       struct error *err);
+
+/* A step_condition: a process without the step's flags, ready. */
+must_check int step_static_pod_ready_again(struct step_context *context,
+					   const struct plan_step *step, bool *ret_done,
+					   struct error *err);
+
+/* Restores and waits, as step_static_pod_apply does on the way. */
+must_check int step_static_pod_undo(struct step_context *context, const struct plan_step *step,
+				    struct error *err);
+
 /* Waits for a stable process, as step_static_pod_apply does after writing. */
 must_check int step_static_pod_settle(struct step_context *context, const struct plan_step *step,
 				      step_condition ready, struct error *err);

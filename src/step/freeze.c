@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * freeze: while API servers disagree on the one range that a bitmap can have, some of them refuse
+ * new Services and forget addresses that are released. So nobody but this run makes any, and gets
+ * told why. thaw: that ends.
+ * Parameters: how ("policy": a ValidatingAdmissionPolicy, from 1.30 on; "webhook": before, one that
+ * nobody serves, so that its name is what the user reads).
+ *
+ * What is denied: creating a Service, and (policy) making one an ExternalName or the reverse. Free
+ * are Services with the run's label and what the API servers do themselves.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "model/cluster.h"
+#include "step/kinds.h"
+
+#define FREEZE_NAME "kubectl-renumber-freeze"
+#define FREEZE_GROUP "admissionregistration.k8s.io"
+
+static const struct kube_target freeze_policy = {.group = FREEZE_GROUP,
+						 .version = "v1",
+						 .plural = "validatingadmissionpolicies",
+						 .name = FREEZE_NAME};
+static const struct kube_target freeze_binding = {.group = FREEZE_GROUP,
+						  .version = "v1",
+						  .plural = "validatingadmissionpolicybindings",
+						  .name = FREEZE_NAME};
+static const struct kube_target freeze_webhook = {.group = FREEZE_GROUP,
+						  .version = "v1",
+						  .plural = "validatingwebhookconfigurations",
+						  .name = FREEZE_NAME};
+
+static bool freeze_by_policy(const struct plan_step *step)
+{
+	const char *how = step_optional_text(step, "how");
+
+	return how && strcmp(how, "policy") == 0;
+}
+
+static void freeze_describe(const struct plan_step *step, struct buffer *out)
+{
+	(void)step;
+	buffer_text(out, "let nobody create Services while the API servers' ranges differ");
+}
+
+static json_t *freeze_metadata(const struct step_context *context)
+{
+	return json_pack("{s:s, s:{s:s}, s:{s:s}}", "name", FREEZE_NAME, "labels",
+			 CLUSTER_RUN_LABEL, context->plan->run, "annotations",
+			 "kubectl-renumber/comment",
+			 "no Services are made while the Service CIDR changes; 'kubectl renumber "
+			 "resume' or 'rollback' ends it");
+}
+
+static json_t *freeze_policy_object(const struct step_context *context)
+{
+	return json_pack(
+		"{s:s, s:s, s:o, s:{s:s, s:{s:[{s:[s], s:[s], s:[s, s], s:[s]}]}, "
+		"s:[{s:s, s:s}, {s:s, s:s}], s:[{s:s, s:s}]}}",
+		"apiVersion", FREEZE_GROUP "/v1", "kind", "ValidatingAdmissionPolicy", "metadata",
+		freeze_metadata(context), "spec", "failurePolicy", "Ignore", "matchConstraints",
+		"resourceRules", "apiGroups", "", "apiVersions", "v1", "operations", "CREATE",
+		"UPDATE", "resources", "services", "matchConditions", "name", "not-of-the-run",
+		"expression",
+		"!(has(object.metadata.labels) && '" CLUSTER_RUN_LABEL
+		"' in object.metadata.labels)",
+		"name", "not-the-api-server", "expression",
+		"request.userInfo.username != 'system:apiserver'", "validations", "expression",
+		"oldObject != null && (object.spec.type == 'ExternalName') == (oldObject.spec.type "
+		"== 'ExternalName')",
+		"message",
+		"Services are frozen for some minutes while kubectl-renumber changes the Service "
+		"CIDR; try again then");
+}
+
+static json_t *freeze_binding_object(const struct step_context *context)
+{
+	return json_pack("{s:s, s:s, s:o, s:{s:s, s:[s]}}", "apiVersion", FREEZE_GROUP "/v1",
+			 "kind", "ValidatingAdmissionPolicyBinding", "metadata",
+			 freeze_metadata(context), "spec", "policyName", FREEZE_NAME,
+			 "validationActions", "Deny");
+}
+
+/* Port 1 of the API server's own host: refused at once. */
+static json_t *freeze_webhook_object(const struct step_context *context)
+{
+	return json_pack(
+		"{s:s, s:s, s:o, s:[{s:s, s:{s:s}, s:[{s:[s], s:[s], s:[s], s:[s]}], s:s, s:s, "
+		"s:[s], s:i, s:{s:[{s:s, s:s}]}, s:{s:[{s:s, s:s}]}}]}",
+		"apiVersion", FREEZE_GROUP "/v1", "kind", "ValidatingWebhookConfiguration",
+		"metadata", freeze_metadata(context), "webhooks", "name",
+		"services-are-frozen-for-some-minutes.kubectl-renumber.io", "clientConfig", "url",
+		"https://127.0.0.1:1/", "rules", "apiGroups", "", "apiVersions", "v1", "operations",
+		"CREATE", "resources", "services", "failurePolicy", "Fail", "sideEffects", "None",
+		"admissionReviewVersions", "v1", "timeoutSeconds", 1, "objectSelector",
+		"matchExpressions", "key", CLUSTER_RUN_LABEL, "operator", "DoesNotExist",
+		"namespaceSelector", "matchExpressions", "key", CLUSTER_RUN_LABEL, "operator",
+		"DoesNotExist");
+}
+
+static int freeze_find(struct step_context *context, const struct plan_step *step, json_t **ret,
+		       struct error *err)
+{
+	return step_find(context, freeze_by_policy(step) ? &freeze_binding : &freeze_webhook, ret,
+			 err);
+}
+
+static int freeze_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			struct error *err)
+{
+	auto_json json_t *there = NULL;
+
+	if (freeze_find(context, step, &there, err) < 0)
+		return -1;
+	*ret_done = there != NULL;
+	return 0;
+}
+
+static int freeze_create(struct step_context *context, const struct kube_target *target,
+			 json_t *object, struct error *err)
+{
+	auto_json json_t *owned = object;
+
+	if (kube_client_create(context->kube, target, owned, NULL, NULL, err) == 0)
+		return 0;
+	if (err->kind != ERROR_CONFLICT)
+		return -1;
+	error_release(err);
+	return 0;
+}
+
+/* Until every server goes by it. */
+#define FREEZE_MS 3000
+
+static int freeze_apply(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	if (freeze_by_policy(step)) {
+		if (freeze_create(context, &freeze_policy, freeze_policy_object(context), err) <
+			    0 ||
+		    freeze_create(context, &freeze_binding, freeze_binding_object(context), err) <
+			    0)
+			return -1;
+	} else if (freeze_create(context, &freeze_webhook, freeze_webhook_object(context), err) <
+		   0) {
+		return -1;
+	}
+	return step_pause(context, FREEZE_MS, err);
+}
+
+static void thaw_describe(const struct plan_step *step, struct buffer *out)
+{
+	(void)step;
+	buffer_text(out, "let Services be created again");
+}
+
+static int thaw_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		      struct error *err)
+{
+	if (freeze_check(context, step, ret_done, err) < 0)
+		return -1;
+	*ret_done = !*ret_done;
+	return 0;
+}
+
+static int thaw_remove(struct step_context *context, const struct kube_target *target,
+		       struct error *err)
+{
+	if (kube_client_delete(context->kube, target, NULL, err) < 0 &&
+	    err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	return 0;
+}
+
+static int thaw_apply(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	if (!freeze_by_policy(step))
+		return thaw_remove(context, &freeze_webhook, err);
+	if (thaw_remove(context, &freeze_binding, err) < 0)
+		return -1;
+	return thaw_remove(context, &freeze_policy, err);
+}
+
+/* Each is the other's way back: rolling back passes through the same window. */
+const struct step_kind step_freeze = {
+	.name = "freeze",
+	.describe = freeze_describe,
+	.check = freeze_check,
+	.apply = freeze_apply,
+	.undo = thaw_apply,
+};
+
+const struct step_kind step_thaw = {
+	.name = "thaw",
+	.describe = thaw_describe,
+	.check = thaw_check,
+	.apply = thaw_apply,
+	.undo = freeze_apply,
+};
