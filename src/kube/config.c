@@ -470,24 +470,26 @@ int kube_config_parse(struct kube_config *ret, struct slice text, const char *na
 #define KUBE_CONFIG_POD "/var/run/secrets/kubernetes.io/serviceaccount"
 #define KUBE_CONFIG_NODE "/etc/kubernetes/admin.conf"
 
-static bool kube_config_in_pod(void)
+static bool kube_config_in_pod(const char *folder)
 {
+	auto_free char *token = file_join(folder, "token");
+
 	return getenv("KUBERNETES_SERVICE_HOST") && getenv("KUBERNETES_SERVICE_PORT") &&
-	       file_exists(KUBE_CONFIG_POD "/token");
+	       file_exists(token);
 }
 
-static int kube_config_load_pod(struct kube_config *config, struct error *err)
+static int kube_config_load_pod(struct kube_config *config, const char *folder, struct error *err)
 {
 	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+	auto_free char *ca_path = file_join(folder, "ca.crt");
+	auto_free char *space_path = file_join(folder, "namespace");
 	auto_buffer struct buffer ca = {0};
 	auto_buffer struct buffer space = {0};
 
 	assert(host); /* what sent us here */
 	ca.max = space.max = LIMIT_CONFIG_FILE;
-	if (file_read(KUBE_CONFIG_POD "/ca.crt", LIMIT_CONFIG_FILE, &ca, err) < 0)
-		return error_wrap(err, "service account of this Pod");
-	if (file_exists(KUBE_CONFIG_POD "/namespace") &&
-	    file_read(KUBE_CONFIG_POD "/namespace", LIMIT_CONFIG_FILE, &space, err) < 0)
+	if (file_read(ca_path, LIMIT_CONFIG_FILE, &ca, err) < 0 ||
+	    (file_exists(space_path) && file_read(space_path, LIMIT_CONFIG_FILE, &space, err) < 0))
 		return error_wrap(err, "service account of this Pod");
 	config->source = alloc_text("");
 	config->context = alloc_text("in-cluster");
@@ -498,7 +500,7 @@ static int kube_config_load_pod(struct kube_config *config, struct error *err)
 				      getenv("KUBERNETES_SERVICE_PORT"));
 	config->ca = buffer_detach(&ca);
 	config->compression = true;
-	config->token_file = alloc_text(KUBE_CONFIG_POD "/token");
+	config->token_file = file_join(folder, "token");
 	return 0;
 }
 
@@ -554,16 +556,17 @@ int kube_config_load(struct kube_config *ret, const struct kube_config_options *
 	auto_kube_config_files struct kube_config_files files = {0};
 	auto_kube_config struct kube_config config = {0};
 	const char *context = options ? options->context : NULL;
+	const char *pod = options && options->pod_folder ? options->pod_folder : KUBE_CONFIG_POD;
 	auto_free char *tried = NULL;
 
 	if (kube_config_gather(&files, &tried, options, err) < 0)
 		return -1;
-	if (files.count == 0 && !kube_config_in_pod())
+	if (files.count == 0 && !kube_config_in_pod(pod))
 		return kube_config_none(tried, err);
 	if (files.count == 0) {
 		if (context && strcmp(context, "in-cluster") != 0)
 			return kube_config_none(tried, err);
-		if (kube_config_load_pod(&config, err) < 0)
+		if (kube_config_load_pod(&config, pod, err) < 0)
 			return -1;
 	} else if (kube_config_resolve(&config, &files, context, err) < 0) {
 		return -1;

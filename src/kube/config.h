@@ -56,7 +56,8 @@ struct kube_config {
 struct kube_config_options {
 	const char
 		*path; /* --kubeconfig; NULL: $KUBECONFIG, else ~/.kube/config, else in-cluster */
-	const char *context; /* --context; NULL: current-context */
+	const char *context;	/* --context; NULL: current-context */
+	const char *pod_folder; /* of the service account in a Pod; NULL: where kubelet mounts it */
 };
 
 /* Reads the kubeconfig files (several in $KUBECONFIG are merged: the first that names a thing wins)

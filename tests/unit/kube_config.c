@@ -2,11 +2,14 @@
 #include "kube/config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/file.h"
+#include "kube/client.h"
 #include "lib/fake_api.h"
 #include "lib/test.h"
 
@@ -330,6 +333,99 @@ static void test_bytes(void)
 		&err, ERROR_PARSE, "'current-context' has a NUL byte");
 }
 
+/* --- the service account of a Pod --------------------------------------------------------------- */
+
+static void test_pod_names(const char *folder)
+{
+	static const struct {
+		const char *host, *context, *server, *error;
+	} rows[] = {
+		{"10.96.0.1", NULL, "https://10.96.0.1:443", NULL},
+		{"10.96.0.1", "in-cluster", "https://10.96.0.1:443", NULL},
+		{"fd00::1", NULL, "https://[fd00::1]:443", NULL},
+		{"10.96.0.1", "prod", NULL, "there is no kubeconfig"},
+		{NULL, NULL, NULL, "there is no kubeconfig"},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct kube_config_options options = {.context = rows[i].context,
+						      .pod_folder = folder};
+		auto_kube_config struct kube_config config = {0};
+		auto_free char *token = file_join(folder, "token");
+		struct error err = {0};
+
+		TEST("in a Pod: host %s, context %s", rows[i].host ? rows[i].host : "none",
+		     rows[i].context ? rows[i].context : "none");
+		setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+		if (rows[i].host)
+			setenv("KUBERNETES_SERVICE_HOST", rows[i].host, 1);
+		else
+			unsetenv("KUBERNETES_SERVICE_HOST");
+		if (rows[i].error) {
+			CHECK_ERROR(kube_config_load(&config, &options, &err), &err, ERROR_USAGE,
+				    rows[i].error);
+			continue;
+		}
+		CHECK_OK(kube_config_load(&config, &options, &err), &err);
+		CHECK_STR(config.server, rows[i].server);
+		CHECK_STR(config.context, "in-cluster");
+		CHECK_STR(config.space, "tools");
+		CHECK_STR(config.token_file, token);
+	}
+}
+
+/* Its token and CA serve for a request. */
+static void test_pod_request(const char *folder, const struct fake_tls *tls)
+{
+	static const struct fake_step steps[] = {
+		{"GET", "/version", "Authorization: Bearer first\r\n", 200, NULL, "{}",
+		 FAKE_ANSWER},
+	};
+	struct fake_api *api = fake_api_start(steps, COUNT(steps), tls, NULL);
+	struct kube_config_options options = {.pod_folder = folder};
+	auto_free char *port = alloc_format("%u", fake_api_port(api));
+	auto_kube_config struct kube_config config = {0};
+	auto_kube_reply struct kube_reply reply = {0};
+	struct kube_client *kube = NULL;
+	struct error err = {0};
+
+	TEST("in a Pod: a request");
+	setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1", 1);
+	setenv("KUBERNETES_SERVICE_PORT", port, 1);
+	if (CHECK_OK(kube_config_load(&config, &options, &err), &err))
+		kube = kube_client_open(&config, NULL, &err);
+	if (CHECK(kube != NULL))
+		CHECK_OK(kube_client_get_raw(kube, "/version", &reply, &err), &err);
+	kube_client_free(kube);
+	fake_api_stop(api);
+}
+
+static void test_pod(void)
+{
+	const char *folder = test_folder();
+	auto_free char *ca = file_join(folder, "ca.crt");
+	auto_kube_config struct kube_config config = {0};
+	struct kube_config_options options = {.pod_folder = folder};
+	struct fake_tls tls = {0};
+	struct error err = {0};
+
+	fake_tls_make(&tls, "IP:127.0.0.1", 60, 3600);
+	unsetenv("KUBECONFIG");
+	setenv("HOME", "/nonexistent", 1);
+	write_file(folder, "ca.crt", tls.ca);
+	write_file(folder, "token", "first\n");
+	write_file(folder, "namespace", "tools");
+	test_pod_names(folder);
+	test_pod_request(folder, &tls);
+	TEST("in a Pod: without a CA");
+	CHECK(unlink(ca) == 0);
+	CHECK_ERROR(kube_config_load(&config, &options, &err), &err, ERROR_NOT_FOUND,
+		    "service account of this Pod: ");
+	fake_tls_release(&tls);
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	unsetenv("KUBERNETES_SERVICE_PORT");
+}
+
 int main(void)
 {
 	test_each_case("kubeconfig", test_case);
@@ -337,5 +433,6 @@ int main(void)
 	test_nothing();
 	test_identity();
 	test_bytes();
+	test_pod();
 	return test_done();
 }
