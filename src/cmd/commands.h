@@ -12,6 +12,7 @@ extern const struct command command_plan;
 extern const struct command command_apply;
 extern const struct command command_status;
 extern const struct command command_resume;
+extern const struct command command_rollback;
 extern const struct command command_finalize;
 extern const struct command command_verify;
 extern const struct command command_completion;

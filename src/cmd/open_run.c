@@ -126,6 +126,22 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 	return 0;
 }
 
+int open_run_rollback(struct session *session, struct open_run *open, enum plan_stage from,
+		      struct executor_result *ret, struct error *err)
+{
+	const struct executor_options options = {
+		.kube = session->kube,
+		.pool = node_pool_reaches_nodes(session->pool) ? session->pool : NULL,
+		.journal = open->journal,
+		.plan = &open->plan,
+		.folder = open->folder,
+		.from = from,
+		.until = PLAN_STAGE_DRAIN,
+	};
+
+	return executor_rollback(&options, ret, err);
+}
+
 void open_run_release(struct open_run *open)
 {
 	plan_release(&open->plan);

@@ -33,6 +33,11 @@ must_check int open_run_check_cluster(const struct session *session, const struc
 int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
 		     enum plan_stage until, bool dry_run, struct error *err);
 
+/* Undoes stage `from` and later ones. */
+must_check int open_run_rollback(struct session *session, struct open_run *open,
+				 enum plan_stage from, struct executor_result *ret,
+				 struct error *err);
+
 void open_run_release(struct open_run *open);
 #define auto_open_run __attribute__((cleanup(open_run_release)))
 

@@ -22,6 +22,18 @@ static int status_step_json(const struct open_run *open, const struct plan_step 
 	return 0;
 }
 
+static const char *status_run_state(const struct journal_run *run)
+{
+	static const char *const names[] = {
+		[JOURNAL_RUN_OPEN] = "open",
+		[JOURNAL_RUN_FINALIZED] = "finished",
+		[JOURNAL_RUN_ROLLING_BACK] = "rolling back",
+		[JOURNAL_RUN_ROLLED_BACK] = "rolled back",
+	};
+
+	return names[run->state];
+}
+
 static int status_json(const struct open_run *open, struct error *err)
 {
 	auto_json json_t *steps = json_array();
@@ -33,8 +45,7 @@ static int status_json(const struct open_run *open, struct error *err)
 			return -1;
 	document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:O}", "schemaVersion", 1, "run",
 			     open->run.id, "mode", open->run.mode, "to", open->run.to, "state",
-			     open->run.state == JOURNAL_RUN_OPEN ? "open" : "finished", "steps",
-			     steps);
+			     status_run_state(&open->run), "steps", steps);
 	text = json_dumps(document, JSON_INDENT(2));
 	puts(text);
 	return 0;
@@ -69,11 +80,12 @@ static int status_text(const struct session *session, const struct open_run *ope
 {
 	auto_free char *cluster = session_cluster_line(session);
 	auto_free char *begun = clock_format(open->run.started_s);
-	bool open_ = open->run.state == JOURNAL_RUN_OPEN;
+	bool open_ = journal_run_is_open(&open->run);
+	bool back = open->run.state == JOURNAL_RUN_ROLLING_BACK;
 	size_t done = 0;
 
 	printf("%s\nrun:     %s (%s to %s, begun %s) is %s\n", cluster, open->run.id,
-	       open->run.mode, open->run.to, begun, open_ ? "open" : "finished");
+	       open->run.mode, open->run.to, begun, status_run_state(&open->run));
 	for (size_t i = 0; open_ && i < open->plan.count; i++) {
 		int result = status_line(open, &open->plan.steps[i],
 					 session->output == SESSION_WIDE, err);
@@ -84,6 +96,15 @@ static int status_text(const struct session *session, const struct open_run *ope
 	}
 	if (open_)
 		printf("%zu of %zu steps done\n", done, open->plan.count);
+	if (back) {
+		printf("on its way back to %s%s%s; go on with:\n  %s rollback%s%s\nor turn round "
+		       "with:\n  %s resume\n",
+		       *open->run.back_to ? "'" : "",
+		       *open->run.back_to ? open->run.back_to : "the beginning",
+		       *open->run.back_to ? "'" : "", session->program,
+		       *open->run.back_to ? " --to " : "", open->run.back_to, session->program);
+		return 0;
+	}
 	if (open_ && done + plan_count_stage(&open->plan, PLAN_STAGE_FINALIZE) < open->plan.count)
 		printf("go on with:\n  %s resume\n", session->program);
 	else if (open_)
@@ -112,7 +133,7 @@ static int status_run(struct session *session, const struct command_input *input
 						 : status_text(session, &open, err);
 	if (result < 0)
 		return -1;
-	return open.run.state == JOURNAL_RUN_OPEN ? EXIT_FINDINGS : 0;
+	return journal_run_is_open(&open.run) ? EXIT_FINDINGS : 0;
 }
 
 const struct command command_status = {

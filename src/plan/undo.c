@@ -35,7 +35,7 @@ static bool undo_is_roll(const struct plan_step *step)
 
 static bool undo_is_move(const struct plan_step *step)
 {
-	return undo_is(step, "flip") || undo_is(step, "sweep");
+	return undo_is(step, "flip") || undo_is(step, "flip-group") || undo_is(step, "sweep");
 }
 
 static enum undo_part undo_part_of(const struct plan_step *step)
@@ -58,7 +58,8 @@ static enum undo_part undo_part_of(const struct plan_step *step)
 		return strncmp(step->kind, "service-cidr", 12) == 0 ? UNDO_DEFAULT_CIDR
 								    : UNDO_SERVERS;
 	case PLAN_STAGE_SERVICES:
-		return undo_is(step, "alias") ? UNDO_ALIASES : UNDO_SERVICES;
+		return undo_is(step, "alias") || undo_is(step, "aliases") ? UNDO_ALIASES
+									  : UNDO_SERVICES;
 	case PLAN_STAGE_NODES:
 	case PLAN_STAGE_WORKLOADS:
 	case PLAN_STAGE_DRAIN:

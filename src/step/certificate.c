@@ -87,11 +87,25 @@ static int certificate_apply(struct step_context *context, const struct plan_ste
 	return node_call(context->pool, node, request, &reply, err);
 }
 
+static int certificate_undo(struct step_context *context, const struct plan_step *step,
+			    struct error *err)
+{
+	auto_json json_t *request = json_pack("{s:s, s:s, s:s}", "op", "certs-restore", "run",
+					      context->plan->run, "names", "apiserver");
+	auto_json json_t *reply = NULL;
+	const char *node;
+
+	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0)
+		return -1;
+	return node_call(context->pool, node, request, &reply, err);
+}
+
 const struct step_kind step_certificate = {
 	.name = "certificate",
 	.describe = certificate_describe,
 	.check = certificate_check,
 	.apply = certificate_apply,
+	.undo = certificate_undo,
 };
 
 static void served_describe(const struct plan_step *step, struct buffer *out)
@@ -104,11 +118,10 @@ static void served_describe(const struct plan_step *step, struct buffer *out)
 
 #define SERVED_HANDSHAKE_MS 3000
 
-static int served_one(const struct plan_step *step, const json_t *server, bool *ret_fits,
-		      struct error *err)
+/* One record with the certificate that the server shows. */
+static int served_look(const json_t *server, struct pki_audit *ret, struct error *err)
 {
 	auto_kube_tls_chain struct kube_tls_chain chain = {0};
-	auto_pki_audit struct pki_audit audit = {0};
 	const char *address = json_path_text(server, "address");
 	int64_t port = json_path_int(server, "port", 6443);
 	struct slice leaf;
@@ -116,7 +129,15 @@ static int served_one(const struct plan_step *step, const json_t *server, bool *
 	if (kube_tls_fetch(address, (uint16_t)port, NULL, SERVED_HANDSHAKE_MS, &chain, err) < 0)
 		return -1;
 	leaf = (struct slice){(const char *)chain.items[0].ptr, chain.items[0].len};
-	if (pki_audit_served(&leaf, 1, (struct slice){0}, NULL, &audit, err) < 0)
+	return pki_audit_served(&leaf, 1, (struct slice){0}, NULL, ret, err);
+}
+
+static int served_one(const struct plan_step *step, const json_t *server, bool *ret_fits,
+		      struct error *err)
+{
+	auto_pki_audit struct pki_audit audit = {0};
+
+	if (served_look(server, &audit, err) < 0)
 		return -1;
 	*ret_fits = audit.count && audit.records[0].has_cert &&
 		    certificate_fits(step, &audit.records[0].cert);
@@ -155,9 +176,63 @@ static int served_apply(struct step_context *context, const struct plan_step *st
 			 "an API server does not show its new certificate; restart it", err);
 }
 
+/* Whether the server shows the certificate that lies on its node. */
+static int served_matches(struct step_context *context, const json_t *server, bool *ret,
+			  struct error *err)
+{
+	auto_json json_t *request = json_pack("{s:s}", "op", "certs-audit");
+	auto_json json_t *reply = NULL;
+	auto_pki_audit struct pki_audit on_disk = {0};
+	auto_pki_audit struct pki_audit shown = {0};
+	const struct pki_record *record;
+
+	if (node_call(context->pool, json_path_text(server, "node"), request, &reply, err) < 0 ||
+	    pki_audit_from_json(reply, &on_disk, err) < 0)
+		return -1;
+	record = pki_audit_find(&on_disk, "apiserver");
+	/* none was there before this run, and none is there now: nothing to wait for */
+	*ret = !record || !record->has_cert;
+	if (*ret)
+		return 0;
+	if (served_look(server, &shown, err) < 0)
+		return -1;
+	*ret = shown.count && shown.records[0].has_cert &&
+	       strcmp(shown.records[0].cert.fingerprint, record->cert.fingerprint) == 0;
+	return 0;
+}
+
+static int served_is_back(struct step_context *context, const struct plan_step *step,
+			  bool *ret_done, struct error *err)
+{
+	const json_t *server;
+	size_t i;
+
+	*ret_done = true;
+	json_array_foreach(json_object_get(step->parameters, "servers"), i, server) {
+		if (served_matches(context, server, ret_done, err) < 0)
+			return -1;
+		if (*ret_done)
+			continue;
+		context->say(context, "%s does not show its former certificate yet",
+			     json_path_text(server, "node"));
+		return 0;
+	}
+	return 0;
+}
+
+static int served_undo(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
+{
+	if (step_need_nodes(context, step, err) < 0)
+		return -1;
+	return step_wait(context, step, served_is_back, 500, SERVED_MS,
+			 "an API server does not show its former certificate; restart it", err);
+}
+
 const struct step_kind step_certificate_served = {
 	.name = "certificate-served",
 	.describe = served_describe,
 	.check = served_check,
 	.apply = served_apply,
+	.undo = served_undo,
 };

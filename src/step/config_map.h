@@ -23,4 +23,14 @@ must_check int step_config_map_check(struct step_context *context, const struct 
 must_check int step_config_map_apply(struct step_context *context, const struct plan_step *step,
 				     const char *key, step_text_edit edit, struct error *err);
 
+/* What a step keeps before it writes a ConfigMap: the object as it is, and the data it will have.
+ * By them undo knows what it may take back. */
+must_check int step_config_map_keep(struct step_context *context, const struct plan_step *step,
+				    const json_t *map, const json_t *data, struct error *err);
+
+/* Puts the values that the step changed back, the object's version as precondition; everything else
+ * in it stays. ERROR_REFUSED when one of those values was changed by somebody since. */
+must_check int step_config_map_undo(struct step_context *context, const struct plan_step *step,
+				    struct error *err);
+
 #endif

@@ -63,4 +63,5 @@ const struct step_kind step_kubeadm_config = {
 	.describe = kubeadm_describe,
 	.check = kubeadm_check,
 	.apply = kubeadm_apply,
+	.undo = step_config_map_undo,
 };

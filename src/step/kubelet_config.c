@@ -42,4 +42,5 @@ const struct step_kind step_kubelet_config = {
 	.describe = kubelet_describe,
 	.check = kubelet_check,
 	.apply = kubelet_apply,
+	.undo = step_config_map_undo,
 };

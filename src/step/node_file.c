@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/files.h"
 #include "agent/protocol.h"
 #include "base/alloc.h"
 
@@ -13,6 +14,9 @@ struct node_file {
 	char *text;
 	size_t len;
 };
+
+/* {"before", "written"}: digests of the file, by which undo knows somebody else's edit. */
+#define NODE_FILE_KEPT "file"
 
 static void node_file_release(struct node_file *file)
 {
@@ -67,6 +71,7 @@ int step_node_file_apply(struct step_context *context, const struct plan_step *s
 	auto_buffer struct buffer edited = {0};
 	auto_json json_t *request = NULL;
 	auto_json json_t *reply = NULL;
+	auto_json json_t *digests = NULL;
 	bool same = false;
 
 	if (node_file_read(context, step, &file, err) < 0 ||
@@ -74,9 +79,41 @@ int step_node_file_apply(struct step_context *context, const struct plan_step *s
 		return -1;
 	if (same)
 		return 0;
+	digests = json_pack("{s:O, s:s}", "before", json_object_get(file.reply, "sha256"),
+			    "written", files_digest_of(buffer_as_slice(&edited)).text);
+	if (context->keep(context, step, NODE_FILE_KEPT, digests, err) < 0)
+		return -1;
 	request = json_pack("{s:s, s:s, s:s, s:o, s:O}", "op", "write-file", "run",
 			    context->plan->run, "path", file.path, "content",
 			    protocol_base64(edited.ptr, edited.len), "expect",
 			    json_object_get(file.reply, "sha256"));
+	return node_call(context->pool, file.node, request, &reply, err);
+}
+
+int step_node_file_undo(struct step_context *context, const struct plan_step *step,
+			bool *ret_changed, struct error *err)
+{
+	auto_json json_t *digests = context->kept(context, step, NODE_FILE_KEPT);
+	auto_node_file struct node_file file = {0};
+	auto_json json_t *request = NULL;
+	auto_json json_t *reply = NULL;
+	const char *now;
+
+	*ret_changed = false;
+	if (!digests)
+		return 0;
+	if (node_file_read(context, step, &file, err) < 0)
+		return -1;
+	now = json_path_text(file.reply, "sha256");
+	if (now && json_path_is(digests, "before", now))
+		return 0;
+	if (!now || !json_path_is(digests, "written", now))
+		return error_set(err, ERROR_REFUSED,
+				 "'%s' on %s was changed by somebody since this run wrote it; its "
+				 "original is on that node in /var/lib/kubectl-renumber/%s/files%s",
+				 file.path, file.node, context->plan->run, file.path);
+	request = json_pack("{s:s, s:s, s:[s]}", "op", "restore", "run", context->plan->run,
+			    "paths", file.path);
+	*ret_changed = true;
 	return node_call(context->pool, file.node, request, &reply, err);
 }

@@ -18,4 +18,12 @@ must_check int step_node_file_check(struct step_context *context, const struct p
 must_check int step_node_file_apply(struct step_context *context, const struct plan_step *step,
 				    step_file_edit edit, struct error *err);
 
+/*
+ * Brings the file's first state in this run back from the backup on its node: bytes, mode and
+ * owner. *ret_changed is false when it was so. ERROR_REFUSED, and nothing is written, when the file
+ * is neither what it was nor what the step wrote. Nothing is done where the step wrote nothing.
+ */
+must_check int step_node_file_undo(struct step_context *context, const struct plan_step *step,
+				   bool *ret_changed, struct error *err);
+
 #endif

@@ -46,4 +46,5 @@ const struct step_kind step_proxies = {
 	.check = proxies_check,
 	.apply = proxies_apply,
 	.verify = proxies_verify,
+	.undo = proxies_apply,
 };

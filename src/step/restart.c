@@ -6,11 +6,14 @@
  * StatefulSet, or ReplicaSet, whose owner is restarted), at (RFC 3339; the value of the annotation,
  * so that doing it twice is once).
  *
- * The controller's own update strategy decides the pace; unavailable Pods are replaced first.
+ * The controller's own update strategy decides the pace; unavailable Pods are replaced first. A
+ * DaemonSet's controller stops at a node that is down (daemon/update.go counts it as unavailable):
+ * then we replace its Pods on the other nodes, and that node's is not waited for.
  */
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "step/kinds.h"
 
@@ -89,7 +92,8 @@ static const char *restart_stamp(const json_t *object)
 	return json_string_value(json_object_get(annotations, RESTART_ANNOTATION));
 }
 
-static bool restart_rolled_out(const json_t *object, bool daemon_set)
+/* `down`: nodes that are not Ready; a DaemonSet has Pods there that nobody can replace now. */
+static bool restart_rolled_out(const json_t *object, bool daemon_set, int64_t down)
 {
 	int64_t generation = json_path_int(object, "metadata.generation", 0);
 	int64_t observed = json_path_int(object, "status.observedGeneration", 0);
@@ -104,7 +108,7 @@ static bool restart_rolled_out(const json_t *object, bool daemon_set)
 		wanted = json_path_int(object, "status.desiredNumberScheduled", 0);
 		updated = json_path_int(object, "status.updatedNumberScheduled", 0);
 		ready = json_path_int(object, "status.numberAvailable", 0);
-		return updated >= wanted && ready >= wanted;
+		return updated + down >= wanted && ready + down >= wanted;
 	}
 	wanted = json_path_int(object, "spec.replicas", 1);
 	updated = json_path_int(object, "status.updatedReplicas", 0);
@@ -113,31 +117,78 @@ static bool restart_rolled_out(const json_t *object, bool daemon_set)
 	return updated >= wanted && ready >= wanted && total <= updated;
 }
 
+static bool restart_node_is_ready(const json_t *node)
+{
+	const json_t *condition;
+	size_t i;
+
+	json_array_foreach(json_path(node, "status.conditions"), i, condition)
+		if (json_path_is(condition, "type", "Ready"))
+			return json_path_is(condition, "status", "True");
+	return false;
+}
+
+/* The names of the nodes that are down, as an object's members. */
+static int restart_down(struct step_context *context, json_t **ret, struct error *err)
+{
+	const struct kube_target target = {.version = "v1", .plural = "nodes"};
+	auto_json json_t *nodes = NULL;
+	json_t *down;
+	const json_t *node;
+	size_t i;
+
+	if (kube_client_list(context->kube, &target, NULL, &nodes, NULL, err) < 0)
+		return -1;
+	down = json_object();
+	json_array_foreach(nodes, i, node)
+		if (!restart_node_is_ready(node))
+			json_object_set_new(down, json_path_text(node, "metadata.name"),
+					    json_true());
+	*ret = down;
+	return 0;
+}
+
+/* When the step began to count: a step that was undone and is done again restarts again. */
+static int restart_at(struct step_context *context, const struct plan_step *step, char **ret,
+		      struct error *err)
+{
+	auto_json json_t *undone = context->kept(context, step, STEP_KEPT_UNDONE);
+	const char *later = json_string_value(undone);
+	const char *at;
+
+	if (step_text(step, "at", &at, err) < 0)
+		return -1;
+	*ret = alloc_text(later && strcmp(later, at) > 0 ? later : at);
+	return 0;
+}
+
 /* One that is gone is restarted enough. */
 static int restart_is_done(struct step_context *context, const json_t *workload, const char *at,
 			   bool *ret_done, struct error *err)
 {
 	auto_json json_t *object = NULL;
+	auto_json json_t *down = NULL;
 	struct kube_target target;
 	const char *stamp;
 
-	if (restart_find(context, workload, &target, &object, err) < 0)
+	if (restart_find(context, workload, &target, &object, err) < 0 ||
+	    restart_down(context, &down, err) < 0)
 		return -1;
 	stamp = object ? restart_stamp(object) : at;
-	*ret_done =
-		!object || (stamp && strcmp(stamp, at) >= 0 &&
-			    restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0));
+	*ret_done = !object || (stamp && strcmp(stamp, at) >= 0 &&
+				restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0,
+						   (int64_t)json_object_size(down)));
 	return 0;
 }
 
 static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
 			 struct error *err)
 {
+	auto_free char *at = NULL;
 	const json_t *workload;
-	const char *at;
 	size_t i;
 
-	if (step_text(step, "at", &at, err) < 0)
+	if (restart_at(context, step, &at, err) < 0)
 		return -1;
 	*ret_done = true;
 	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
@@ -152,9 +203,10 @@ static int restart_check(struct step_context *context, const struct plan_step *s
 	return 0;
 }
 
-/* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. */
+/* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. Pods of nodes that
+ * are down stay. */
 static int restart_delete_pods(struct step_context *context, const struct kube_target *owner,
-			       const char *at, struct error *err)
+			       const char *at, const json_t *down, struct error *err)
 {
 	const struct kube_target all = {.version = "v1", .plural = "pods", .space = owner->space};
 	auto_json json_t *pods = NULL;
@@ -168,7 +220,8 @@ static int restart_delete_pods(struct step_context *context, const struct kube_t
 		const char *created = json_path_text(pod, "metadata.creationTimestamp");
 
 		if (!json_path_is(pod, "metadata.ownerReferences.0.name", owner->name) ||
-		    !created || strcmp(created, at) >= 0)
+		    !created || strcmp(created, at) >= 0 ||
+		    json_object_get(down, json_path_text(pod, "spec.nodeName")))
 			continue;
 		target.name = json_path_text(pod, "metadata.name");
 		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
@@ -190,6 +243,7 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 	const struct kube_write_options options = {.repeatable = true};
 	auto_json json_t *object = NULL;
 	auto_json json_t *patch = NULL;
+	auto_json json_t *down = NULL;
 	struct kube_target target;
 	const char *stamp;
 
@@ -197,6 +251,8 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 		return -1;
 	if (!object)
 		return 0;
+	if (restart_down(context, &down, err) < 0)
+		return -1;
 	stamp = restart_stamp(object);
 	if (!stamp || strcmp(stamp, at) < 0) {
 		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata",
@@ -205,19 +261,20 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 				      NULL, err) < 0)
 			return -1;
 	}
-	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete"))
-		return restart_delete_pods(context, &target, at, err);
+	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") ||
+	    (json_object_size(down) && strcmp(target.plural, "daemonsets") == 0))
+		return restart_delete_pods(context, &target, at, down, err);
 	return 0;
 }
 
 static int restart_apply(struct step_context *context, const struct plan_step *step,
 			 struct error *err)
 {
+	auto_free char *at = NULL;
 	const json_t *workload;
-	const char *at;
 	size_t i;
 
-	if (step_text(step, "at", &at, err) < 0)
+	if (restart_at(context, step, &at, err) < 0)
 		return -1;
 	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
 		if (restart_one(context, workload, at, err) < 0)
@@ -228,9 +285,30 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 			 err);
 }
 
+/* Services have their old addresses again: what was restarted onto the new ones is restarted. */
+static int restart_undo(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	auto_free char *now = clock_format(clock_wall_s());
+	auto_json json_t *fresh = json_string(now);
+	auto_json json_t *kept = NULL;
+	auto_json json_t *parameters = NULL;
+	struct plan_step back = *step;
+
+	if (context->keep(context, step, "back", fresh, err) < 0)
+		return -1;
+	kept = context->kept(context, step, "back");
+	parameters =
+		json_pack("{s:O, s:O}", "workloads", json_object_get(step->parameters, "workloads"),
+			  "at", kept ? kept : fresh);
+	back.parameters = parameters;
+	return restart_apply(context, &back, err);
+}
+
 const struct step_kind step_restart = {
 	.name = "restart",
 	.describe = restart_describe,
 	.check = restart_check,
 	.apply = restart_apply,
+	.undo = restart_undo,
 };

@@ -18,4 +18,14 @@ must_check int step_service_cidr_create(struct step_context *context,
 					const struct kube_target *target, const json_t *cidrs,
 					struct error *err);
 
+/* Creates it unless it is there, waits for one that is going to be gone, and until it is Ready. */
+must_check int step_service_cidr_ensure(struct step_context *context, const struct plan_step *step,
+					const struct kube_target *target, const json_t *cidrs,
+					struct error *err);
+
+/* Deletes it when it is of this run, and waits until it is gone. One that Services keep because they
+ * got an address of it meanwhile stays Terminating, which is said and no error. */
+must_check int step_service_cidr_remove(struct step_context *context,
+					const struct kube_target *target, struct error *err);
+
 #endif

@@ -10,6 +10,8 @@
  * Deleting the cover while the old default is still in its 10 s of grace would remove both
  * (servicecidrs_controller.go: another Terminating one counts as parent).
  */
+#include "base/alloc.h"
+#include "model/cluster.h"
 #include "step/kinds.h"
 #include "step/service_cidr.h"
 
@@ -146,9 +148,111 @@ static int default_apply(struct step_context *context, const struct plan_step *s
 	return 0;
 }
 
+/* ---- the way back: API servers have their old flags again ---- */
+
+static int default_is_old(struct step_context *context, const struct plan_step *step,
+			  bool *ret_done, struct error *err)
+{
+	auto_json json_t *object = NULL;
+
+	if (default_get(context, step, &object, err) < 0)
+		return -1;
+	*ret_done = object && step_service_cidr_ready(object) &&
+		    json_equal(json_path(object, "spec.cidrs"),
+			       json_object_get(step->parameters, "old"));
+	return 0;
+}
+
+/* The cover of the way there may still be Terminating, and a name is taken as long as it is. */
+static char *default_back_name(const struct plan_step *step)
+{
+	return alloc_format("%s-back", step_optional_text(step, "cover"));
+}
+
+static int default_back_cover(struct step_context *context, const struct plan_step *step,
+			      const char *name, struct error *err)
+{
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "cover", &target, err) < 0)
+		return -1;
+	target.name = name;
+	context->say(context, "waiting until a ServiceCIDR covers the old range");
+	return step_service_cidr_ensure(context, step, &target,
+					json_object_get(step->parameters, "old"), err);
+}
+
+/* Immutable, and made by API servers from their flags when it is missing, as on the way there. */
+static int default_put_back(struct step_context *context, const struct plan_step *step,
+			    struct error *err)
+{
+	auto_json json_t *object = NULL;
+	struct kube_write_options options = {0};
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "cover", &target, err) < 0 ||
+	    default_get(context, step, &object, err) < 0)
+		return -1;
+	target.name = DEFAULT_NAME;
+	if (object && !json_path_text(object, "metadata.deletionTimestamp") &&
+	    !json_equal(json_path(object, "spec.cidrs"),
+			json_object_get(step->parameters, "old"))) {
+		options.uid = json_path_text(object, "metadata.uid");
+		if (kube_client_delete(context->kube, &target, &options, err) < 0 &&
+		    err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+	}
+	context->say(
+		context,
+		"waiting until the API servers made the default ServiceCIDR anew (20 s or so)");
+	return step_wait(context, step, default_is_old, 1000, DEFAULT_BACK_MS,
+			 "the default ServiceCIDR did not come back with the old range; do all API "
+			 "servers have the old flag",
+			 err);
+}
+
+/* Both covers: the one of the way there, and the fresh one. */
+static int default_uncover(struct step_context *context, const struct plan_step *step,
+			   const char *name, struct error *err)
+{
+	struct kube_target target;
+
+	if (step_service_cidr_target(step, "cover", &target, err) < 0)
+		return -1;
+	target.name = name;
+	return step_service_cidr_remove(context, &target, err);
+}
+
+static int default_undo(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	auto_free char *back = default_back_name(step);
+	struct kube_target target;
+	bool old = false;
+
+	if (step_service_cidr_target(step, "cover", &target, err) < 0 ||
+	    default_is_old(context, step, &old, err) < 0)
+		return -1;
+	if (!old) {
+		/* both ranges are covered by others while the default one is not there */
+		if (default_back_cover(context, step, back, err) < 0)
+			return -1;
+		target.name = CLUSTER_NEW_CIDR_NAME;
+		if (step_service_cidr_ensure(context, step, &target,
+					     json_object_get(step->parameters, "new"), err) < 0 ||
+		    default_put_back(context, step, err) < 0)
+			return -1;
+	}
+	if (default_uncover(context, step, step_optional_text(step, "cover"), err) < 0)
+		return -1;
+	return default_uncover(context, step, back, err);
+}
+
 const struct step_kind step_service_cidr_default = {
 	.name = "service-cidr-default",
 	.describe = default_describe,
 	.check = default_check,
 	.apply = default_apply,
+	.undo = default_undo,
 };

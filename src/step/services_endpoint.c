@@ -44,20 +44,21 @@ static int endpoint_apply(struct step_context *context, const struct plan_step *
 {
 	auto_json json_t *map = NULL;
 	struct kube_target target = {.version = "v1", .plural = "configmaps"};
-	json_t *data;
+	auto_json json_t *data = NULL;
 
 	if (step_config_map_get(context, step, &map, err) < 0 ||
 	    step_text(step, "namespace", &target.space, err) < 0 ||
-	    step_text(step, "name", &target.name, err) < 0 ||
-	    context->keep(context, step, "original", map, err) < 0 ||
-	    step_backup_object(context, "configmap-kubernetes-services-endpoint", map, err) < 0)
+	    step_text(step, "name", &target.name, err) < 0)
 		return -1;
-	data = json_object_get(map, "data");
+	data = json_copy(json_object_get(map, "data"));
 	for (size_t i = 0; i < ENDPOINT_KEYS; i++) {
 		if (json_object_get(data, endpoint_keys[i][0]))
 			json_object_set(data, endpoint_keys[i][0],
 					json_object_get(step->parameters, endpoint_keys[i][1]));
 	}
+	if (step_config_map_keep(context, step, map, data, err) < 0)
+		return -1;
+	json_object_set(map, "data", data);
 	return kube_client_replace(context->kube, &target, map, NULL, NULL, err);
 }
 
@@ -66,4 +67,5 @@ const struct step_kind step_services_endpoint = {
 	.describe = endpoint_describe,
 	.check = endpoint_check,
 	.apply = endpoint_apply,
+	.undo = step_config_map_undo,
 };

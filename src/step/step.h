@@ -96,4 +96,7 @@ must_check int step_backup_object(struct step_context *context, const char *name
 must_check int step_need_nodes(struct step_context *context, const struct plan_step *step,
 			       struct error *err);
 
+/* The document under which a step that was undone before finds since when (a text, RFC 3339). */
+#define STEP_KEPT_UNDONE "undone"
+
 #endif

@@ -45,9 +45,26 @@ static int stray_apply(struct step_context *context, const struct plan_step *ste
 	return node_call(context->pool, step_optional_text(step, "node"), request, &reply, err);
 }
 
+static int stray_undo(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	auto_json json_t *request = NULL;
+	auto_json json_t *reply = NULL;
+	bool gone = false;
+
+	if (stray_check(context, step, &gone, err) < 0)
+		return -1;
+	/* never taken out, put back before, or somebody has a new one: it stays */
+	if (!gone)
+		return 0;
+	request = json_pack("{s:s, s:s, s:[s]}", "op", "restore", "run", context->plan->run,
+			    "paths", step_optional_text(step, "path"));
+	return node_call(context->pool, step_optional_text(step, "node"), request, &reply, err);
+}
+
 const struct step_kind step_stray_manifest = {
 	.name = "stray-manifest",
 	.describe = stray_describe,
 	.check = stray_check,
 	.apply = stray_apply,
+	.undo = stray_undo,
 };
