@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/consent.h"
 #include "cmd/open_run.h"
 #include "step/step.h"
 
@@ -14,6 +15,7 @@ struct apply_settings {
 	const char *until;
 	bool dry_run;
 	const char *max_failed;
+	const char *accept;
 };
 
 #define SETTING(field) offsetof(struct apply_settings, field)
@@ -26,6 +28,8 @@ static const struct option apply_options[] = {
 	{"max-failed", 0, "PERCENT", OPTION_TEXT, SETTING(max_failed), NULL,
 	 "bear so many failed requests to an address within 10 s: 2% of them, or a number (default "
 	 "5)"},
+	{"accept", 0, "CODE,…", OPTION_TEXT, SETTING(accept), NULL,
+	 "consents that the plan asks for, by their codes"},
 	{0},
 };
 
@@ -90,6 +94,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 	auto_free char *cluster = NULL;
 	auto_journal_run struct journal_run run = {0};
 	enum plan_stage until;
+	bool known;
 
 	if (apply_until(settings->until, &until, err) < 0 ||
 	    apply_limit(settings, &open, err) < 0 ||
@@ -100,7 +105,8 @@ static int apply_run(struct session *session, const struct command_input *input,
 		return -1;
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
-	if (apply_known(&open, &run) && run.state == JOURNAL_RUN_FINALIZED) {
+	known = apply_known(&open, &run);
+	if (known && run.state == JOURNAL_RUN_FINALIZED) {
 		printf("run %s is finished; there is nothing to do\n", open.plan.run);
 		return 0;
 	}
@@ -108,7 +114,8 @@ static int apply_run(struct session *session, const struct command_input *input,
 		question = alloc_format("carrying out %zu steps on this cluster",
 					open.plan.count -
 						plan_count_stage(&open.plan, PLAN_STAGE_FINALIZE));
-		if (session_consent(session, question, err) < 0 ||
+		if ((!known && consent_check(session, &open.plan, settings->accept, err) < 0) ||
+		    session_consent(session, question, err) < 0 ||
 		    journal_begin(open.journal, open.plan.run,
 				  open.plan.mode == PLAN_REPAIR ? "repair" : "migrate",
 				  open.plan.to, text, err) < 0)

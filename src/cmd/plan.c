@@ -20,6 +20,7 @@ struct plan_settings {
 	const char *out;
 	const char *restart;
 	const char *explain;
+	const char *map;
 };
 
 #define SETTING(field) offsetof(struct plan_settings, field)
@@ -30,6 +31,8 @@ static const struct option plan_options[] = {
 	{"to", 0, "CIDR", OPTION_TEXT, SETTING(to), NULL,
 	 "the Service range wanted (with --repair: where the servers' flags do not say it)"},
 	{"out", 0, "FILE", OPTION_TEXT, SETTING(out), NULL, "write the plan to FILE, for 'apply'"},
+	{"map", 0, "FILE", OPTION_TEXT, SETTING(map), NULL,
+	 "own addresses: a line 'OLD NEW' or 'NAMESPACE/NAME NEW' for each Service"},
 	{"restart", 0, "WHICH", OPTION_CHOICE, SETTING(restart), "needed all none",
 	 "workloads that are restarted (default needed)"},
 	{"explain", 0, "STEP", OPTION_TEXT, SETTING(explain), NULL,
@@ -183,6 +186,7 @@ static int plan_run(struct session *session, const struct command_input *input, 
 	auto_free char *now = clock_format(clock_wall_s());
 	auto_cluster struct cluster *cluster = NULL;
 	auto_plan struct plan plan = {0};
+	auto_buffer struct buffer map = {.max = LIMIT_PLAN_FILE};
 	struct plan_request request = {.restart = settings->restart ? settings->restart : "needed",
 				       .created_at = now};
 
@@ -192,12 +196,16 @@ static int plan_run(struct session *session, const struct command_input *input, 
 		return error_set(err, ERROR_USAGE,
 				 "--to CIDR says where the cluster shall move; --repair makes a "
 				 "begun or broken change whole");
+	if (settings->map && file_read(settings->map, LIMIT_PLAN_FILE, &map, err) < 0)
+		return -1;
 	if (session_observe_more(session, settings->repair ? 0 : OBSERVE_SURROUNDINGS, &cluster,
 				 err) < 0 ||
 	    plan_run_id(&run, err) < 0)
 		return -1;
 	request.mode = settings->repair ? PLAN_REPAIR : PLAN_MIGRATE;
 	request.to = to;
+	request.map_file = settings->map;
+	request.map_text = buffer_as_slice(&map);
 	request.run = run;
 	request.nodes_reached = node_pool_reaches_nodes(session->pool);
 	if (plan_make(cluster, &request, &plan, err) < 0)

@@ -31,62 +31,80 @@ static char *alias_name(const char *name, const char *suffix)
 	return alloc_format("%.*s-%08x%s", (int)(63 - strlen(suffix) - 9), name, hash, suffix);
 }
 
-static bool alias_is_planned(const struct planner *p, const char *namespace_, const char *name)
-{
-	for (size_t i = 0; i < p->plan->count; i++) {
-		const json_t *parameters = p->plan->steps[i].parameters;
-
-		if (strcmp(p->plan->steps[i].kind, "alias") == 0 &&
-		    json_path_is(parameters, "namespace", namespace_) &&
-		    json_path_is(parameters, "name", name))
-			return true;
-	}
-	return false;
-}
-
 /* A Service can have several old addresses that are still dialled, each with an alias. */
-static char *alias_unique_name(const struct planner *p, const char *namespace_, const char *name,
+static char *alias_unique_name(struct planner *p, const char *namespace_, const char *name,
 			       const char *suffix)
 {
-	char *found = alias_name(name, suffix);
+	for (int i = 1;; i++) {
+		auto_free char *numbered =
+			i == 1 ? alloc_text(suffix) : alloc_format("%s-%d", suffix, i);
+		auto_free char *found = alias_name(name, numbered);
+		auto_free char *place = alloc_format("%s/%s", namespace_, found);
 
-	for (int i = 2; alias_is_planned(p, namespace_, found); i++) {
-		auto_free char *numbered = alloc_format("%s-%d", suffix, i);
-
-		free(found);
-		found = alias_name(name, numbered);
+		if (!p->alias_names)
+			p->alias_names = json_object();
+		if (json_object_get(p->alias_names, place))
+			continue;
+		json_object_set_new(p->alias_names, place, json_true());
+		return steal(found);
 	}
-	return found;
 }
 
-static bool alias_is_free(const struct planner *p, struct net_address address)
-{
-	struct net_text text = net_address_text(address);
+/* ---- addresses of the aliases themselves ---- */
 
-	if (cluster_find_holder(p->cluster, text.text))
-		return false;
-	for (size_t i = 0; i < p->claimed_count; i++)
-		if (net_address_equal(p->claimed[i], address))
-			return false;
+/* Host parts beyond are left alone: enough for any cluster. */
+#define ALIAS_HOSTS 65536
+
+static void alias_mark(struct planner *p, struct net_address address)
+{
+	uint64_t host = net_cidr_host(p->to_cidr, address);
+
+	if (host < ALIAS_HOSTS)
+		p->used[host / 8] |= (unsigned char)(1u << host % 8);
+}
+
+static void alias_mark_texts(struct planner *p, const struct cluster_texts *texts)
+{
+	struct net_address address;
+
+	for (size_t i = 0; i < texts->count; i++)
+		if (net_address_read(slice_of(texts->items[i]), &address))
+			alias_mark(p, address);
+}
+
+/* Whatever answers in the new range already, and what Services will have there. */
+static void alias_mark_all(struct planner *p)
+{
+	uint64_t size = net_cidr_size(p->to_cidr);
+
+	p->used = alloc_array(ALIAS_HOSTS / 8, 1);
+	p->next_own = (size < ALIAS_HOSTS ? size : ALIAS_HOSTS) - 2;
+	for (size_t i = 0; i < p->cluster->service_count; i++) {
+		alias_mark_texts(p, &p->cluster->services[i].cluster_ips);
+		alias_mark_texts(p, &p->cluster->services[i].external_ips);
+		alias_mark_texts(p, &p->cluster->services[i].ingress_ips);
+	}
+}
+
+void planner_hold_addresses(struct planner *p)
+{
+	if (!p->used)
+		alias_mark_all(p);
 	for (size_t i = 0; i < p->map.count; i++)
-		if (net_address_equal(p->map.pairs[i].to, address))
-			return false;
-	return true;
+		alias_mark(p, p->map.pairs[i].to);
 }
 
 json_t *planner_own_address(struct planner *p)
 {
-	uint64_t size = net_cidr_size(p->to_cidr);
+	if (!p->used)
+		alias_mark_all(p);
+	for (; p->next_own > 10; p->next_own--) {
+		struct net_address address = net_cidr_nth(p->to_cidr, p->next_own);
 
-	if (size > 65536)
-		size = 65536;
-	for (uint64_t n = size - 2; n > 10; n--) {
-		struct net_address address = net_cidr_nth(p->to_cidr, n);
-
-		if (!net_address_is_set(address) || !alias_is_free(p, address))
+		if (!net_address_is_set(address) ||
+		    p->used[p->next_own / 8] & 1u << p->next_own % 8)
 			continue;
-		ALLOC_GROW(p->claimed, p->claimed_count, p->claimed_capacity);
-		p->claimed[p->claimed_count++] = address;
+		p->next_own--;
 		return json_string(net_address_text(address).text);
 	}
 	return NULL;

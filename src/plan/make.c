@@ -160,7 +160,8 @@ int plan_make(const struct cluster *cluster, const struct plan_request *request,
 	free(p.dns);
 	free(p.old_first.items);
 	free(p.moves);
-	free(p.claimed);
+	free(p.used);
+	json_decref(p.alias_names);
 	net_map_release(&p.map);
 	if (result < 0)
 		return -1;

@@ -9,7 +9,9 @@ struct plan_request {
 	enum plan_mode mode;
 	const char
 		*to; /* canonical range wanted; NULL (repair only): what all servers' flags say */
-	const char *run; /* id of the run */
+	const char *map_file;  /* name for messages, or NULL: no own addresses */
+	struct slice map_text; /* its lines: OLD NEW, or NAMESPACE/NAME NEW */
+	const char *run;       /* id of the run */
 	const char *created_at;
 	const char *restart; /* "all", "needed" or "none" */
 	bool nodes_reached;  /* false: steps on nodes cannot be carried out */

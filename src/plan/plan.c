@@ -2,6 +2,7 @@
 #include "plan/plan.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -155,6 +156,14 @@ static bool plan_run_is_safe(const char *run)
 	       strspn(run, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(run);
 }
 
+static bool plan_id_is_ours(const char *id, size_t index)
+{
+	char ours[32];
+
+	snprintf(ours, sizeof(ours), "s%02zu", index + 1);
+	return strcmp(id, ours) == 0;
+}
+
 static int plan_parse_step(struct plan *plan, const json_t *object, const char *file,
 			   struct error *err)
 {
@@ -182,8 +191,10 @@ static int plan_parse_step(struct plan *plan, const json_t *object, const char *
 		return error_set(err, ERROR_PARSE, "'%s': step '%s' names an unknown stage '%s'",
 				 file, step->id, stage);
 	step->stage = found.stage;
-	/* the journal knows a step by its id */
-	if (plan_find(plan, step->id) != step)
+	/* the journal knows a step by its id; those that plan_add() gave are different ones */
+	if (!plan_id_is_ours(step->id, plan->count - 1))
+		plan->foreign_ids = true;
+	if (plan->foreign_ids && plan_find(plan, step->id) != step)
 		return error_set(err, ERROR_PARSE, "'%s': two steps have the id '%s'", file,
 				 step->id);
 	return 0;

@@ -43,6 +43,7 @@ struct plan {
 	struct plan_step *steps;
 	size_t count;
 	size_t capacity;
+	bool foreign_ids; /* read from a file, and not all are as plan_add() gives them */
 };
 
 /* Appends a step. `parameters` is taken over (a new reference given away). Texts are copied. */

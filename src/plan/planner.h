@@ -25,9 +25,9 @@ struct planner {
 	size_t move_count;
 	struct net_map map;		/* old address → new address of Services that move */
 	struct cluster_texts old_first; /* owned list: old addresses of default/kubernetes in use */
-	struct net_address *claimed;	/* owned: addresses given out to aliases so far */
-	size_t claimed_count;
-	size_t claimed_capacity;
+	unsigned char *used; /* owned: bits of the host parts that somebody has, NULL: not yet */
+	uint64_t next_own;   /* where the search for an alias' own address goes on */
+	json_t *alias_names; /* owned: object with "namespace/name" of each alias */
 };
 
 /* True for an address of the new range. */
@@ -76,6 +76,15 @@ void planner_finalize_certificates(struct planner *p);
 /* certSANs in kubeadm-config; `range` NULL: it stays. Nothing where kubeadm is not used. */
 void planner_kubeadm_config(struct planner *p, enum plan_stage stage, const char *range,
 			    json_t *add);
+
+/* No alias gets an address of the map as its own. */
+void planner_hold_addresses(struct planner *p);
+
+/* Fills *ret from the request's map file; empty where there is none. */
+must_check int planner_own_map(const struct planner *p, struct net_map *ret, struct error *err);
+/* ERROR_PARSE for a line about an address that no Service has. */
+must_check int planner_check_own_map(const struct planner *p, const struct net_map *own,
+				     struct error *err);
 
 /* Adds the step that keeps `old` (and meanwhile `new_`, may be NULL) answering for `service`
  * (NULL: default/kubernetes that is gone). Gives the alias' name, for the caller to free. */

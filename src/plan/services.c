@@ -116,6 +116,7 @@ static int services_map(struct planner *p, struct error *err)
 	struct address_list kubernetes = {(struct net_address[1]){{0}}, 0};
 	struct address_list dns = {(struct net_address[1]){{0}}, 0};
 	struct net_cidr *from = alloc_array(p->former.count + 1, sizeof(*from));
+	auto_net_map struct net_map own = {0};
 	struct net_map_request request = {.to = &p->to_cidr, .to_count = 1};
 	auto_error struct error ignored = {0};
 	int result;
@@ -148,7 +149,14 @@ static int services_map(struct planner *p, struct error *err)
 	request.kubernetes_count = kubernetes.count;
 	request.dns = dns.items;
 	request.dns_count = dns.count;
-	result = net_map_build(&p->map, &request, err);
+	request.own = &own;
+	result = planner_own_map(p, &own, err);
+	if (result == 0)
+		result = net_map_build(&p->map, &request, err);
+	if (result == 0)
+		result = planner_check_own_map(p, &own, err);
+	if (result == 0)
+		planner_hold_addresses(p);
 	free(old.items);
 	free(taken.items);
 	free(from);

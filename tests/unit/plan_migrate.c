@@ -54,6 +54,12 @@ static int migrate_make(struct migrate_case *c, struct error *err)
 		.restart = restart ? restart : "none",
 		.nodes_reached = true,
 	};
+	const char *map = json_path_text(c->request, "map");
+
+	if (map) {
+		request.map_file = "own.map";
+		request.map_text = slice_of(map);
+	}
 
 	if (!json_object_get(c->observation, "surroundings"))
 		json_object_set_new(c->observation, "surroundings", json_object());
@@ -372,6 +378,41 @@ static void refusal(size_t row)
 	CHECK_INT(c.plan.count, 0);
 }
 
+/* ---- own addresses ---- */
+
+static const struct {
+	const char *text;
+	const char *error;
+} maps[] = {
+	{"10.96.9.9 10.17.1.1\nshop/none 10.17.1.2\n",
+	 "own.map:2:1: there is no Service 'shop/none'"},
+	{"# mine\n  shop/quiet = 10.17.1.2\n", "own.map:2:3: Service 'shop/quiet' has no address"},
+	{"shop/web 10.18.1.2",
+	 "own.map:1: new address '10.18.1.2' of '10.96.3.7' is outside of the "
+	 "new range"},
+	{"shop/web 10.17.0.10", "own.map:1: new address '10.17.0.10' of '10.96.3.7' is reserved"},
+	{"shop/web 10.17.0.300", "own.map:1:"},
+	{"10.96.77.7 10.17.1.2", "own.map:1: no Service that moves has the address '10.96.77.7'"},
+	{"shop/web 10.17.0.60\nshop/front 10.17.0.60",
+	 "own.map:2: new address '10.17.0.60' is given twice, first in line 1"},
+	{"shop/web 10.17.0.60\n\n10.96.3.7 10.17.0.61",
+	 "own.map:3: old address '10.96.3.7' stands twice, first in line 1"},
+	{"default/kubernetes 10.17.0.60",
+	 "own.map:1: new address '10.17.0.60' of '10.96.0.1' cannot "
+	 "be"},
+};
+
+static void map_refused(size_t row)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_error struct error err = {0};
+
+	TEST("map: %s", maps[row].text);
+	c.observation = observation_case_read("tests/data/plan/around");
+	c.request = json_pack("{s:s}", "map", maps[row].text);
+	CHECK_ERROR(migrate_make(&c, &err), &err, ERROR_PARSE, maps[row].error);
+}
+
 /* A cluster that is on the target already has nothing to do. */
 static void nothing(void)
 {
@@ -390,6 +431,8 @@ int main(void)
 	test_each_case("plan", migrate);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		refusal(i);
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		map_refused(i);
 	nothing();
 	return test_done();
 }
