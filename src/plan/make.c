@@ -137,6 +137,7 @@ static int planner_build(struct planner *p, struct error *err)
 		return -1;
 	planner_find_old_first(p);
 	planner_tourniquet(p);
+	planner_preflight(p);
 	planner_certificates(p);
 	planner_configuration(p);
 	planner_ranges(p);

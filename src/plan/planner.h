@@ -57,6 +57,8 @@ bool planner_migrates(const struct planner *p);
 
 /* tourniquet */
 void planner_tourniquet(struct planner *p);
+/* preflight: what has to be kept and proved before anything is changed */
+void planner_preflight(struct planner *p);
 /* certificates, configuration */
 void planner_certificates(struct planner *p);
 void planner_configuration(struct planner *p);

@@ -33,6 +33,7 @@ extern const struct step_kind step_services_endpoint;
 extern const struct step_kind step_restart;
 extern const struct step_kind step_restart_rest;
 extern const struct step_kind step_restart_back;
+extern const struct step_kind step_snapshot;
 extern const struct step_kind step_drain;
 extern const struct step_kind step_forget;
 

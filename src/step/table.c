@@ -32,6 +32,7 @@ static const struct step_kind *const step_table[] = {
 	&step_restart,
 	&step_restart_rest,
 	&step_restart_back,
+	&step_snapshot,
 	&step_drain,
 	&step_forget,
 };
