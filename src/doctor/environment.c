@@ -92,19 +92,30 @@ static void aliases(const struct patient *p, struct finding_list *list)
 
 static bool is_policy(const struct cluster_leftover *l)
 {
-	return slice_starts(slice_of(l->kind), "ValidatingAdmissionPolicy");
+	return slice_starts(slice_of(l->kind), "ValidatingAdmissionPolicy") ||
+	       slice_starts(slice_of(l->kind), "ValidatingWebhookConfiguration");
+}
+
+/* step/freeze.c; all others are of step/keep_out.c. */
+static bool is_freeze(const struct cluster_leftover *l)
+{
+	return l->name && strstr(l->name, "freeze");
 }
 
 static void policies(const struct patient *p, struct finding_list *list)
 {
 	const struct cluster *c = p->cluster;
 	struct finding *f = NULL;
+	bool keeps_out = false;
+	bool freezes = false;
 
 	for (size_t i = 0; i < c->leftover_count; i++) {
 		const struct cluster_leftover *l = &c->leftovers[i];
 
 		if (!is_policy(l))
 			continue;
+		freezes = freezes || is_freeze(l);
+		keeps_out = keeps_out || !is_freeze(l);
 		if (!f)
 			f = finding_add(list, "KR704", FINDING_WARNING,
 					"ValidatingAdmissionPolicies of a run");
@@ -113,8 +124,14 @@ static void policies(const struct patient *p, struct finding_list *list)
 	}
 	if (!f)
 		return;
-	finding_message(f, "an admission policy of an interrupted run keeps an API server out of "
-			   "default/kubernetes");
+	if (keeps_out)
+		finding_message(f,
+				"an admission policy of an interrupted run keeps an API server "
+				"out of default/kubernetes%s",
+				freezes ? ", and another lets nobody create Services" : "");
+	else
+		finding_message(f, "an admission policy of an interrupted run lets nobody create "
+				   "Services");
 	finding_remedy(f, "run 'kubectl renumber resume' or 'kubectl renumber rollback'");
 }
 

@@ -338,7 +338,8 @@ static void events(struct kube_client *kube, json_t *document)
 static void leftovers(struct kube_client *kube, json_t *document)
 {
 	static const char *const policies[] = {"validatingadmissionpolicies",
-					       "validatingadmissionpolicybindings"};
+					       "validatingadmissionpolicybindings",
+					       "validatingwebhookconfigurations"};
 	const struct kube_list_options ours = {.label_selector = CLUSTER_RUN_LABEL};
 	const struct kube_target maps = {
 		.version = "v1", .plural = "configmaps", .space = "kube-system"};

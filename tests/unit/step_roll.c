@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "step/step.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "kube/config.h"
+#include "lib/fake_api.h"
+#include "lib/test.h"
+#include "step/converge.h"
+#include "step/keep_out.h"
+#include "text/json.h"
+
+/* What the steps of a roll say to an API server, against scripts of what it answers. */
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define ADMISSION "/apis/admissionregistration.k8s.io/v1/"
+#define POLICIES ADMISSION "validatingadmissionpolicies"
+#define BINDINGS ADMISSION "validatingadmissionpolicybindings"
+#define WEBHOOKS ADMISSION "validatingwebhookconfigurations"
+#define MANAGER "?fieldManager=kubectl-renumber"
+#define SLICES "/apis/discovery.k8s.io/v1/namespaces/"
+#define NOT_FOUND "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"message\":\"not found\"}"
+#define TAKEN "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"exists\"}"
+
+struct world {
+	struct fake_api *api;
+	struct kube_config config;
+	struct plan plan;
+	struct step_context context;
+};
+
+static int world_tick(struct step_context *context, struct error *err)
+{
+	(void)context;
+	(void)err;
+	return 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void world_say(struct step_context *context,
+							    const char *fmt, ...)
+{
+	(void)context;
+	(void)fmt;
+}
+
+static void world_open(struct world *w, const struct fake_step *steps, size_t count)
+{
+	struct error err = {0};
+
+	w->api = fake_api_start(steps, count, NULL, NULL);
+	w->config = (struct kube_config){
+		.context = alloc_text("test"),
+		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(w->api)),
+	};
+	w->plan.run = alloc_text("r1");
+	w->context = (struct step_context){
+		.kube = kube_client_open(&w->config, NULL, &err),
+		.plan = &w->plan,
+		.tick = world_tick,
+		.say = world_say,
+	};
+	CHECK(w->context.kube != NULL);
+}
+
+static void world_close(struct world *w)
+{
+	kube_client_free(w->context.kube);
+	fake_api_stop(w->api);
+	kube_config_release(&w->config);
+	plan_release(&w->plan);
+}
+
+static struct plan_step step_of(const char *kind, json_t *parameters)
+{
+	return (struct plan_step){.id = (char *)(uintptr_t) "s01",
+				  .kind = (char *)(uintptr_t)kind,
+				  .subject = (char *)(uintptr_t) "test",
+				  .parameters = parameters};
+}
+
+static void check_step(const char *kind, const char *how, bool apply, bool want,
+		       const struct fake_step *script, size_t count)
+{
+	auto_json json_t *parameters = json_pack("{s:s}", "how", how);
+	struct plan_step step = step_of(kind, parameters);
+	const struct step_kind *found = step_kind_find(kind);
+	struct error err = {0};
+	struct world w = {0};
+	bool done = !want;
+
+	if (!CHECK(found != NULL))
+		return;
+	world_open(&w, script, count);
+	if (apply) {
+		CHECK_OK(found->apply(&w.context, &step, &err), &err);
+	} else {
+		CHECK_OK(found->check(&w.context, &step, &done, &err), &err);
+		CHECK_INT(done, want);
+	}
+	world_close(&w);
+}
+
+static void test_freeze(void)
+{
+	static const struct fake_step missing[] = {
+		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+	};
+	static const struct fake_step there[] = {
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+	};
+	static const struct fake_step policy[] = {
+		{"POST", POLICIES MANAGER, "'system:apiserver'", 201, NULL, "{}", 0},
+		{"POST", BINDINGS MANAGER, "\"validationActions\":[\"Deny\"]", 201, NULL, "{}", 0},
+	};
+	static const struct fake_step webhook[] = {
+		{"POST", WEBHOOKS MANAGER,
+		 "\"name\":\"services-are-frozen-for-some-minutes.kubectl-renumber.io\"", 409, NULL,
+		 TAKEN, 0},
+	};
+	static const struct fake_step thaw[] = {
+		{"DELETE", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"DELETE", POLICIES "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+	};
+
+	TEST("freeze is to be done when the policy is not bound");
+	check_step("freeze", "policy", false, false, missing, COUNT(missing));
+	TEST("thaw is done then");
+	check_step("thaw", "policy", false, true, missing, COUNT(missing));
+	TEST("freeze is done when the webhook is there");
+	check_step("freeze", "webhook", false, true, there, COUNT(there));
+	TEST("freeze by policy spares the API servers");
+	check_step("freeze", "policy", true, true, policy, COUNT(policy));
+	TEST("freeze by webhook, once more after a crash");
+	check_step("freeze", "webhook", true, true, webhook, COUNT(webhook));
+	TEST("thaw removes what is left of it");
+	check_step("thaw", "policy", true, true, thaw, COUNT(thaw));
+}
+
+static void check_listed(const char *what, const char *slice, const char *endpoints, bool want)
+{
+	const struct fake_step script[] = {
+		{"GET", "/apis/discovery.k8s.io", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", SLICES "default/endpointslices/kubernetes", NULL, 200, NULL, slice, 0},
+		{"GET", "/api/v1/namespaces/default/endpoints/kubernetes", NULL, 200, NULL,
+		 endpoints, 0},
+	};
+	struct error err = {0};
+	struct world w = {0};
+	bool listed = !want;
+
+	TEST("%s", what);
+	world_open(&w, script, COUNT(script));
+	CHECK_OK(step_keep_out_listed(&w.context, "10.1.15.122", &listed, &err), &err);
+	CHECK_INT(listed, want);
+	world_close(&w);
+}
+
+#define SLICE_OF(a) \
+	"{\"endpoints\":[{\"addresses\":[\"10.1.15.121\"]},{\"addresses\":[\"" a "\"]}]}"
+#define ENDPOINTS_OF(a) \
+	"{\"subsets\":[{\"addresses\":[{\"ip\":\"10.1.15.121\"},{\"ip\":\"" a "\"}]}]}"
+
+static void test_listed(void)
+{
+	check_listed("an API server is back when both objects have it", SLICE_OF("10.1.15.122"),
+		     ENDPOINTS_OF("10.1.15.122"), true);
+	check_listed("not when proxies have not", SLICE_OF("10.1.15.12"),
+		     ENDPOINTS_OF("10.1.15.122"), false);
+	check_listed("not when the old kind of object has not", SLICE_OF("10.1.15.122"),
+		     "{\"subsets\":null}", false);
+}
+
+int main(void)
+{
+	clock_set_virtual(1000, 1764000000);
+	test_freeze();
+	test_listed();
+	return test_done();
+}
