@@ -3,11 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "model/observe.h"
 #include "plan/make.h"
+#include "report/run_report.h"
+#include "version.h"
 
 int open_run_journal(struct session *session, struct open_run *ret, struct error *err)
 {
@@ -99,6 +102,24 @@ static void open_run_say(const struct session *session, const struct open_run *o
 		       session->program);
 }
 
+/* Who carries the run out, for its report; the first one stays. */
+static void open_run_sign(const struct session *session, const struct open_run *open)
+{
+	char host[256] = "";
+	const char *user = getenv("USER");
+	auto_error struct error err = {0};
+	auto_json json_t *operator_ = NULL;
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	operator_ =
+		json_pack("{s:s, s:s, s:s, s:s?}", "host", host, "user", user ? user : "",
+			  "version", KUBECTL_RENUMBER_VERSION, "context", session->config.context);
+	if (operator_ && journal_keep(open->journal, open->plan.run, RUN_REPORT_STEP,
+				      RUN_REPORT_OPERATOR, operator_, &err) < 0)
+		log_debug("%s", error_text(&err));
+}
+
 int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
 		     enum plan_stage until, bool dry_run, struct error *err)
 {
@@ -120,6 +141,8 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 	};
 	struct executor_result result;
 
+	if (!dry_run)
+		open_run_sign(session, open);
 	if (executor_run(&options, &result, err) < 0)
 		return -1;
 	open_run_say(session, open, &result, until, dry_run);

@@ -188,7 +188,7 @@ char *session_cluster_line(const struct session *session)
 			    session->cluster_uid ? session->cluster_uid : "unknown");
 }
 
-static char *session_state_root(const struct session *session, struct error *err)
+char *session_state_root(const struct session *session, struct error *err)
 {
 	const char *xdg = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");

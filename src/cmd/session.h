@@ -79,6 +79,9 @@ must_check int session_observe_more(struct session *session, unsigned int more,
 /* "cluster: context (server, identity …)": the line that every command opens with. Caller frees. */
 char *session_cluster_line(const struct session *session);
 
+/* The folder of all clusters' states; connects to none. Caller frees. */
+must_check char *session_state_root(const struct session *session, struct error *err);
+
 /* The folder of this cluster's runs, created when missing: --state-dir or
  * ${XDG_STATE_HOME:-~/.local/state}/kubectl-renumber, then the cluster's identity. Caller frees.
  * Connects first. */
