@@ -98,8 +98,8 @@ migrate_targets() {
 		tcp nodeport NODE 30080 $((10 * SLOWER))
 		dns dns-old 10.96.0.10 53 $((20 * SLOWER)) kubernetes.default.svc.cluster.local
 		dns dns-new 10.17.0.10 53 $((20 * SLOWER)) kubernetes.default.svc.cluster.local
-		tcp control 127.0.0.1 $PROBE_CONTROL 20
-		tcp control-next NEXT $PROBE_CONTROL 50
+		tcp control 127.0.0.1 $PROBE_CONTROL 50
+		tcp control-next NEXT $PROBE_CONTROL 100
 	TARGETS
 }
 
@@ -109,12 +109,12 @@ migrate_windows() {
 	local end=$1 drain
 
 	drain=$(follow_time 'drain: ')
-	jq -n --argjson drain "${drain:-$end}" --argjson end "$end" \
+	jq -n --argjson drain "${drain:-$end}" --argjson until "$end" \
 		--argjson api "$(flip_or_never default/kubernetes)" --argjson dns "$(flip_or_never kube-system/kube-dns)" \
 		--argjson service "$(flip_or_never shop/front)" '{
 			"api-old": { from: 0, to: $drain }, "service-old": { from: 0, to: $drain }, "dns-old": { from: 0, to: $drain },
-			"api-new": { from: $api, to: $end }, "service-new": { from: $service, to: $end },
-			"dns-new": { from: $dns, to: $end }, nodeport: { from: 0, to: $end } }'
+			"api-new": { from: $api, to: $until }, "service-new": { from: $service, to: $until },
+			"dns-new": { from: $dns, to: $until }, nodeport: { from: 0, to: $until } }'
 }
 
 flip_or_never() {

@@ -53,7 +53,7 @@ proxy_start() {
 	cp "$DIR/proxy/kubeconfig.conf" "$dir/kubeconfig.conf"
 	kc -n kube-system get configmap kube-proxy -o 'jsonpath={.data.config\.conf}' |
 		sed "s/^mode: .*/mode: $mode/" >"$dir/config.conf"
-	node_spawn "$node" kube-proxy kube-proxy --config=/var/lib/kube-proxy/config.conf --hostname-override="$node" -v=2
+	node_spawn "$node" kube-proxy nice -n -10 kube-proxy --config=/var/lib/kube-proxy/config.conf --hostname-override="$node" -v=2
 }
 
 proxy_stop() {

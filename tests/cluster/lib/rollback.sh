@@ -53,8 +53,8 @@ rollback_state() {
 
 # Old addresses all the time, new ones from their flip until the way back begins
 rollback_windows() {
-	migrate_windows "$1" | jq --argjson end "$EPOCHREALTIME" 'with_entries(
-		if .key | endswith("-old") or . == "nodeport" then .value = { from: 0, to: $end } else . end)'
+	migrate_windows "$1" | jq --argjson until "$EPOCHREALTIME" 'with_entries(
+		if .key | endswith("-old") or . == "nodeport" then .value = { from: 0, to: $until } else . end)'
 }
 
 rollback_asked() {

@@ -57,6 +57,7 @@ struct target {
 	struct sockaddr_in to;
 	int64_t period;
 	int64_t next; /* when the next request starts */
+	int source_port;
 	struct request ring[PROBE_RING];
 	uint64_t started; /* requests started; their number picks the place in the ring */
 	uint64_t counted; /* requests whose outcome is counted, in the order of their start */

@@ -77,6 +77,7 @@ int probe_configure(struct probe *p)
 		}
 		/* Beats are spread, so that targets do not wait for one another. */
 		t->next = now + (int64_t)p->n_targets * 1700 % t->period;
+		t->source_port = 32768 + (int)(probe_realtime() / 1000 % 28000);
 		p->n_targets++;
 	}
 	fclose(file);

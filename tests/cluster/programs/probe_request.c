@@ -264,6 +264,32 @@ void request_step(struct request *r)
 		step_plain(r);
 }
 
+#define PORT_FIRST 32768
+#define PORT_LAST 60999
+#define PORT_TRIES 64
+
+/*
+ * The kernel picks source ports at random. With that many connections a second one would soon meet
+ * what is left of an earlier one to the same address: an entry of conntrack that leads to where the
+ * server was then, or to nowhere. In turn, each port rests for minutes.
+ */
+static void bind_next_port(struct target *t, int fd)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	int i, on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	for (i = 0; i < PORT_TRIES; i++) {
+		if (t->source_port < PORT_FIRST || t->source_port == PORT_LAST)
+			t->source_port = PORT_FIRST;
+		else
+			t->source_port++;
+		from.sin_port = htons((uint16_t)t->source_port);
+		if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0)
+			return;
+	}
+}
+
 void request_start(struct probe *p, struct target *t)
 {
 	struct request *r = &t->ring[t->started++ % PROBE_RING];
@@ -280,6 +306,7 @@ void request_start(struct probe *p, struct target *t)
 		perror("probe: socket");
 		exit(1);
 	}
+	bind_next_port(t, r->fd);
 	if (t->kind == PROBE_TLS) {
 		r->ssl = SSL_new(p->tls);
 		if (!r->ssl || !X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(r->ssl), t->address)) {
