@@ -206,6 +206,8 @@ static void build_kubelet(const struct build *b, struct cluster_host *host, cons
 		return;
 	host->kubelet_config_known = true;
 	host->kubelet_config_text = text;
+	if (config.static_pod_path)
+		host->static_pod_path = arena_text(b->arena, config.static_pod_path);
 	host->kubelet_dns = build_room(b, config.cluster_dns_count);
 	for (size_t i = 0; i < config.cluster_dns_count; i++)
 		build_add_text(&host->kubelet_dns,

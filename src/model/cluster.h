@@ -111,6 +111,7 @@ struct cluster_host {
 	bool kubelet_config_known;
 	struct cluster_texts kubelet_dns; /* clusterDNS of /var/lib/kubelet/config.yaml */
 	const char *kubelet_config_text;
+	const char *static_pod_path; /* where kubelet reads manifests; NULL: not said there */
 	int64_t kubelet_started_s;
 	struct cluster_certificate api_server_certificate; /* pki/apiserver.crt */
 	const json_t *audit;  /* the whole audit (pki/audit.h reads it), NULL unknown */

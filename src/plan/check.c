@@ -26,6 +26,15 @@ static int check_range(const struct planner *p, struct error *err)
 	return 0;
 }
 
+static bool check_manifests_folder(const char *path)
+{
+	struct slice folder = slice_of(path ? path : "/etc/kubernetes/manifests");
+
+	while (folder.len > 1 && folder.ptr[folder.len - 1] == '/')
+		folder.len--;
+	return slice_is(folder, "/etc/kubernetes/manifests");
+}
+
 static int check_nodes(const struct planner *p, struct error *err)
 {
 	size_t control_planes = 0;
@@ -42,6 +51,12 @@ static int check_nodes(const struct planner *p, struct error *err)
 					 "plane is needed",
 					 node->name,
 					 node->host.problem ? node->host.problem : "no answer");
+		if (!check_manifests_folder(node->host.static_pod_path))
+			return error_set(
+				err, ERROR_REFUSED,
+				"kubelet on '%s' reads manifests from '%s' (staticPodPath); "
+				"only /etc/kubernetes/manifests is served by this version",
+				node->name, node->host.static_pod_path);
 	}
 	if (control_planes == 0)
 		return error_set(

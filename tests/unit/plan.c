@@ -159,6 +159,10 @@ static const struct {
 	{.name = "a control plane that does not answer",
 	 .edits = "[[\"set\", \"hosts/cp2\", {\"problem\": \"node 'cp2': no answer from ssh\"}]]",
 	 .error = "control plane 'cp2' cannot be reached (node 'cp2': no answer from ssh)"},
+	{.name = "manifests elsewhere",
+	 .edits = "[[\"replace-in\", \"hosts/cp2/kubelet\", \"/etc/kubernetes/manifests\", "
+		  "\"/etc/kubelet.d\"]]",
+	 .error = "kubelet on 'cp2' reads manifests from '/etc/kubelet.d' (staticPodPath)"},
 	{.name = "nodes that are not reached",
 	 .nodes_unreached = true,
 	 .error = "nodes are not reached; use --nodes-via ssh or local"},
