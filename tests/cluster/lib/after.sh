@@ -19,21 +19,18 @@ after_served() {
 
 # after_kubeadm NODE: what would be written; nothing is
 after_kubeadm() {
-	local node=$1 out=$RESULT/kubeadm-$1
+	local node=$1 out=$RESULT/kubeadm-$1 options=()
 
 	kc -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' \
 		>"$DIR/nodes/$node/root/after.yaml" || return 1
 	node_exec "$node" kubeadm init phase control-plane all --dry-run --config /root/after.yaml >"$out.init" 2>&1 ||
 		{ tail -n 5 "$out.init"; return 1; }
 	after_flags "$out.init" || return 1
-	node_exec "$node" kubeadm upgrade node --dry-run --kubeconfig /etc/kubernetes/admin.conf \
-		$(after_upgrade_options) >"$out.upgrade" 2>&1 || { tail -n 5 "$out.upgrade"; return 1; }
-	after_upgraded "$node" "$out.upgrade"
-}
-
-after_upgrade_options() {
 	# No crictl on test nodes, and nothing to pull.
-	kube_older_than "$VERSION" 1.30 || echo --ignore-preflight-errors=all
+	kube_older_than "$VERSION" 1.30 || options=(--ignore-preflight-errors=all)
+	node_exec "$node" kubeadm upgrade node --dry-run --kubeconfig /etc/kubernetes/admin.conf \
+		"${options[@]}" >"$out.upgrade" 2>&1 || { tail -n 5 "$out.upgrade"; return 1; }
+	after_upgraded "$node" "$out.upgrade"
 }
 
 # after_flags FILE: the range of every flag that a dry run printed or wrote
@@ -62,7 +59,7 @@ after_upgraded() {
 
 # after_objects: every type that can be listed, but events, which tell the past
 after_objects() {
-	local type left=0 at
+	local type at left=0
 
 	: >"$RESULT/left"
 	for type in $(kc api-resources --verbs=list -o name | grep -v -e '^events' -e '^componentstatuses'); do

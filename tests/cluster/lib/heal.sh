@@ -4,6 +4,9 @@
 
 TOOL=${KUBECTL_RENUMBER:-$(realpath "$LIB/../../..")/build/kubectl-renumber}
 
+# What the operator says to what would be asked
+CONSENTS=(--yes)
+
 # tool_build: the tool as this tree has it, unless another one was named
 tool_build() {
 	[ -n "${KUBECTL_RENUMBER:-}" ] || make -s -C "$LIB/../../.." >&2
@@ -72,17 +75,17 @@ heal_apply() {
 	local status=0
 
 	if [ "$KILLS" -eq 0 ]; then
-		tool_exits 0 apply "$RESULT/plan" --yes
+		tool_exits 0 apply "$RESULT/plan" "${CONSENTS[@]}"
 		return
 	fi
-	heal_killed apply apply "$RESULT/plan" --yes || status=$?
+	heal_killed apply apply "$RESULT/plan" "${CONSENTS[@]}" || status=$?
 	while [ "$KILLS" -gt 0 ] && [ $status -eq 137 ]; do
 		KILLS=$((KILLS - 1))
 		status=0
 		if [ "$KILLS" -gt 0 ]; then
-			heal_killed resume resume --yes || status=$?
+			heal_killed resume resume "${CONSENTS[@]}" || status=$?
 		else
-			tool_exits 0 resume --yes || return 1
+			tool_exits 0 resume "${CONSENTS[@]}" || return 1
 		fi
 	done
 	[ $status -eq 0 ]
@@ -93,7 +96,7 @@ heal_resume() {
 
 	for try in 1 2 3; do
 		say "resume after a failed apply, $try"
-		! tool_exits 0 resume --yes || return 0
+		! tool_exits 0 resume "${CONSENTS[@]}" || return 0
 		sleep 5
 	done
 }

@@ -156,6 +156,10 @@ migrate_asked_all() {
 migrate_loss_checks() {
 	PROBED=${PROBED:-$NODES}
 	check 'every address was probed on every node' migrate_asked_all
+	migrate_lost_check
+}
+
+migrate_lost_check() {
 	if [[ $VERSION = 1.20* ]]; then
 		migrate_lost_none >&2 || :
 	else
@@ -163,13 +167,24 @@ migrate_loss_checks() {
 	fi
 }
 
-# migrate_plan [OPTION...]: exit 0 and a file
+# migrate_plan: exit 0 and a file
 migrate_plan() {
 	objects_keep before
-	check 'plan --to is made' tool_exits 0 plan --to "$NEW_RANGE" --out "$RESULT/plan" "$@"
+	check 'plan --to is made' tool_exits 0 plan --to "$NEW_RANGE" --out "$RESULT/plan"
 	[ -s "$RESULT/plan" ] || die "no plan: $(tail -n 3 "$RESULT/plan.err")"
 	fact services "$(jq '.map | length' "$RESULT/plan")"
 	fact steps "$(jq '.steps | length' "$RESULT/plan")"
+	consents_read
+}
+
+# consents_read: what an operator who has read the plan would say: sets CONSENTS
+consents_read() {
+	local codes
+
+	codes=$(jq -r '[.consents[]? | if type == "object" then .code else . end] | unique | join(",")' "$RESULT/plan")
+	fact consents "$(jq -c '.consents // []' "$RESULT/plan")"
+	CONSENTS=(--yes)
+	[ -z "$codes" ] || CONSENTS+=(--accept "$codes")
 }
 
 migrate_begin() {
@@ -210,11 +225,11 @@ migrate() {
 migrate_apply() {
 	local try
 
-	tool_follow 0 apply "$RESULT/plan" --yes && return
+	tool_follow 0 apply "$RESULT/plan" "${CONSENTS[@]}" && return
 	# What an operator would do, so that the rest can be looked at.
 	for try in 1 2 3; do
 		follow_note "resume $try"
-		! tool_follow 0 resume --yes || break
+		! tool_follow 0 resume "${CONSENTS[@]}" || break
 		sleep 5
 	done
 	return 1

@@ -9,7 +9,7 @@ rollback_from() {
 	migrate_plan
 	files_keep before
 	migrate_begin
-	check "apply --until $stage" tool_follow 0 apply "$RESULT/plan" --yes --until "$stage"
+	check "apply --until $stage" tool_follow 0 apply "$RESULT/plan" "${CONSENTS[@]}" --until "$stage"
 	fact apply_seconds "$(jq -n "($EPOCHREALTIME - $START) * 10 | round / 10")"
 	fact state_at_stage "$(rollback_state)"
 	back=$EPOCHREALTIME
@@ -22,7 +22,7 @@ rollback_from() {
 	migrate_end rollback_windows "$back"
 	PROBED=$NODES
 	check 'every address was probed on every node' rollback_asked
-	[[ $VERSION = 1.20* ]] && migrate_lost_none >&2 || check 'no request failed' migrate_lost_none
+	migrate_lost_check
 	rollback_checks
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Other ways to the same end: killed on the way, one control plane, by hops, and
 # the incident's own procedure.
-# shellcheck disable=SC2034 # nodes are read by the other parts
+# shellcheck disable=SC2034,SC2153 # nodes are read by the other parts
 
 # migrate_killed: the tool is killed (-9) at random, and goes on; loss is counted,
 # but nothing keeps a Service whole between the two requests of its flip
@@ -60,7 +60,7 @@ migrate_single() {
 	NODES=$all WORKERS+=" $away"
 	node_mend $away
 	follow_note "$away is back"
-	check 'resume finishes' tool_follow 0 resume --yes
+	check 'resume finishes' tool_follow 0 resume "${CONSENTS[@]}"
 	NODES=${all/ $away/}
 	check 'finalize' tool_follow 0 finalize --yes
 	check 'verify' tool_exits 0 verify
@@ -74,7 +74,7 @@ migrate_single() {
 
 # migrate_apply_away NODE: done but for it, which is said
 migrate_apply_away() {
-	tool_follow 0 apply "$RESULT/plan" --yes || tail -n 3 "$RESULT/apply.err" | grep -q 'done but\|pending\|stay.* pending' || return 1
+	tool_follow 0 apply "$RESULT/plan" "${CONSENTS[@]}" || tail -n 3 "$RESULT/apply.err" | grep -q 'done but\|pending\|stay.* pending' || return 1
 	grep "$1" "$RESULT/apply.err" "$RESULT/apply.out"
 }
 
@@ -166,8 +166,9 @@ migrate_hops() {
 	objects_keep before
 	check 'plan on the first control plane' hop_run plan 0 "$node" plan --to "$NEW_RANGE" --out /root/renumber/plan
 	cp "$DIR/nodes/$node/root/renumber/plan" "$RESULT/plan" || die "no plan: $(tail -n 3 "$RESULT/plan.err")"
+	consents_read
 	migrate_begin
-	check 'apply does its part, or stops with exit 4' hop_run apply '0 4' "$node" apply /root/renumber/plan --yes
+	check 'apply does its part, or stops with exit 4' hop_run apply '0 4' "$node" apply /root/renumber/plan "${CONSENTS[@]}"
 	while [ "$HOP_STATUS" -eq 4 ] && [ $n -lt 20 ]; do
 		n=$((n + 1))
 		next=$(hop_next "$RESULT/$([ $n -eq 1 ] && echo apply || echo resume).err")
