@@ -263,7 +263,9 @@ static struct kube_client *roll_peer(struct step_context *context, const struct 
 /* ---- out, restart, in ---- */
 
 #define ROLL_PEERS_MS 120000
-#define ROLL_LISTED_MS 60000
+#define ROLL_AGAIN_MS 1000
+/* 10 s as a rule; minutes where etcd is busy. */
+#define ROLL_LISTED_MS 180000
 
 static int roll_out(struct step_context *context, const struct plan_step *step, const char *kept,
 		    struct error *err)
@@ -287,6 +289,11 @@ static int roll_out(struct step_context *context, const struct plan_step *step, 
 static int roll_guard(struct step_context *context, const struct plan_step *step, struct error *err)
 {
 	if (!step_optional_text(step, "keepOut") || !roll_find_unready(context, step))
+		return 0;
+	/* one late answer is no failure */
+	if (step_pause(context, ROLL_AGAIN_MS, err) < 0)
+		return -1;
+	if (!roll_find_unready(context, step))
 		return 0;
 	log_warning("another API server is not ready while the one on %s restarts",
 		    step_optional_text(step, "node"));
