@@ -146,6 +146,7 @@ static int planner_build(struct planner *p, struct error *err)
 	planner_defaults(p);
 	planner_nodes(p);
 	planner_workloads(p);
+	planner_api_alias(p);
 	planner_finalize(p);
 	return 0;
 }

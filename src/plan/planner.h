@@ -71,6 +71,8 @@ void planner_defaults(struct planner *p);
 /* nodes, workloads, drain */
 void planner_nodes(struct planner *p);
 void planner_workloads(struct planner *p);
+/* drain: whom Kubernetes keeps in order while it lasts */
+void planner_api_alias(struct planner *p);
 /* drain, finalize: undoes the aids that the steps so far have put up */
 void planner_finalize(struct planner *p);
 void planner_finalize_certificates(struct planner *p);

@@ -356,11 +356,14 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 {
 	auto_json json_t *slices = NULL;
 
-	if (step_slices(context, step_optional_text(step, "namespace"),
-			step_optional_text(step, "of"), &slices, err) < 0)
-		return -1;
-	if (step_slices_ready(slices) == 0)
-		return 0;
+	/* what a template describes has endpoints of its own */
+	if (!json_object_get(step->parameters, "template")) {
+		if (step_slices(context, step_optional_text(step, "namespace"),
+				step_optional_text(step, "of"), &slices, err) < 0)
+			return -1;
+		if (step_slices_ready(slices) == 0)
+			return 0;
+	}
 	return step_wait(context, step, alias_has_endpoints, 100, ALIAS_ENDPOINTS_MS,
 			 "the alias has no endpoints", err);
 }
