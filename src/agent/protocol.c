@@ -34,6 +34,7 @@ static const struct protocol_op protocol_ops[] = {
 	/* What was counted is handed out once. */
 	{"probe-read", 0, 10 * PROTOCOL_SECOND},
 	{"probe-stop", PROTOCOL_OP_REPEATABLE, 10 * PROTOCOL_SECOND},
+	{"conntrack", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"certs-audit", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	{"certs-names", PROTOCOL_OP_REPEATABLE, 60 * PROTOCOL_SECOND},
 	/* What is as asked for is left alone, unless forced. */

@@ -84,6 +84,12 @@
  *	skipped, failures: [{at: wall ms, tookMs, why}]}]} since the last look; at most 32 failures
  *	a target, `dropped` are more; not-found when no probes run
  * probe-stop {} => {changed: bool}
+ * conntrack {cidrs: [..], mark?: bool} => {known: bool, problem?, marked: bool, entries, truncated: bool,
+ *	users: [{source, address, port, protocol: tcp|udp|other, connections, fresh}], countersKnown: bool,
+ *	counters: [{address, packets}]}
+ *	connections through this node to addresses in cidrs, by client; at most 1000 clients. `mark`
+ *	makes this look the one that later ones are compared with: `fresh` connections are open, have
+ *	begun or had a packet since, `packets` came since to kube-proxy's iptables rules
  *
  * certs-audit, certs-names, certs-issue, certs-csr, certs-import, certs-restore: requests and
  *	answers are those of pki/op.h; `root` and `folder` may be left out (/etc/kubernetes,

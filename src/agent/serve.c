@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/backup.h"
+#include "agent/conntrack.h"
 #include "agent/keyring.h"
 #include "agent/dial.h"
 #include "agent/dns.h"
@@ -45,6 +46,7 @@ static const struct {
 	{"probe-start", probe_start},
 	{"probe-read", probe_read},
 	{"probe-stop", probe_stop},
+	{"conntrack", conntrack_look},
 	{"certs-audit", keyring_audit},
 	{"certs-names", keyring_names},
 	{"certs-issue", keyring_issue},
