@@ -26,10 +26,12 @@ parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 once = $(eval $(1) := $(2))$($(1))
 
 PACKAGES := libcurl openssl jansson libfyaml sqlite3 zlib
+LAB_PACKAGES := libmicrohttpd gnutls
 AGENT_PACKAGES := openssl jansson libfyaml
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(shell pkg-config --cflags $(PACKAGES)))
 PKG_LIBS = $(call once,PKG_LIBS,$(shell pkg-config --libs $(PACKAGES)))
 AGENT_LIBS = $(call once,AGENT_LIBS,$(shell pkg-config --static --libs $(AGENT_PACKAGES)))
+LAB_LIBS = $(call once,LAB_LIBS,$(shell pkg-config --libs $(LAB_PACKAGES)))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wvla -Wwrite-strings -Wpointer-arith -Wundef -Wformat=2 \
@@ -37,7 +39,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 HARDEN := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 CFLAGS ?= -O2 -g
-KR_CFLAGS = -std=c17 -D_GNU_SOURCE -Isrc -I$(BUILD)/include $(WARNINGS) -fno-common -fPIE \
+KR_CFLAGS = -std=c17 -D_GNU_SOURCE -Isrc -I. -I$(BUILD)/include $(WARNINGS) -fno-common -fPIE \
 	-ffunction-sections -fdata-sections $(HARDEN) $(SANITIZE) $(CFLAGS) $(PKG_CFLAGS) \
 	$(EXTRA_CFLAGS)
 KR_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--gc-sections $(SANITIZE) $(CFLAGS) $(LDFLAGS)
@@ -113,7 +115,7 @@ $(BUILD)/renumber-agent: $(BUILD)/src/agent/main.o $(BUILD)/libagent.a
 
 $(BUILD)/renumber-lab: $(call obj,$(LAB_SRC)) $(BUILD)/libkr.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) -lmicrohttpd
+	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) $(LAB_LIBS)
 	$(split)
 
 $(UNIT) $(TEST_PROGRAMS) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libkr.a

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "lab/admission.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/slice.h"
+#include "net/address.h"
+#include "text/json.h"
+
+static bool admission_has(const json_t *list, const char *text)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *own = json_string_value(item);
+
+		if (own && (strcmp(own, text) == 0 || strcmp(own, "*") == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool admission_matches(const json_t *policy, const struct store_type *type,
+			      const char *operation)
+{
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach(json_path(policy, "spec.matchConstraints.resourceRules"), i, rule) {
+		if (admission_has(json_object_get(rule, "apiGroups"), type->group) &&
+		    admission_has(json_object_get(rule, "resources"), type->plural) &&
+		    admission_has(json_object_get(rule, "operations"), operation))
+			return true;
+	}
+	return false;
+}
+
+static bool admission_is_bound(struct lab *lab, const char *policy)
+{
+	const char *key;
+	json_t *binding;
+
+	json_object_foreach(store_all(lab->store, "validatingadmissionpolicybindings"), key,
+			    binding) {
+		if (json_path_is(binding, "spec.policyName", policy))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the expressions speak of this name: `object.metadata.name == 'kubernetes'`. */
+static bool admission_names(const char *expressions, const char *name)
+{
+	auto_free char *single = alloc_format("'%s'", name);
+	auto_free char *twice = alloc_format("\"%s\"", name);
+
+	return strstr(expressions, single) || strstr(expressions, twice);
+}
+
+static bool admission_holds(const json_t *value, const char *address)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	if (json_is_string(value))
+		return strcmp(json_string_value(value), address) == 0;
+	if (json_is_object(value))
+		json_object_foreach((json_t *)(uintptr_t)value, name, member)
+			if (admission_holds(member, address))
+				return true;
+	if (json_is_array(value))
+		json_array_foreach(value, i, member)
+			if (admission_holds(member, address))
+				return true;
+	return false;
+}
+
+/* The object holds one of the addresses that stand in quotes in the text. */
+static bool admission_refuses(const char *text, const json_t *object)
+{
+	const char *at = text;
+
+	while ((at = strpbrk(at, "'\""))) {
+		const char *end = strchr(at + 1, *at);
+		auto_free char *word = NULL;
+		struct net_address address;
+
+		if (!end)
+			return false;
+		word = alloc_text_n(at + 1, (size_t)(end - at - 1));
+		if (net_address_read(slice_of(word), &address) &&
+		    (admission_holds(json_path(object, "subsets"), word) ||
+		     admission_holds(json_path(object, "endpoints"), word)))
+			return true;
+		at = end + 1;
+	}
+	return false;
+}
+
+int admission_check(struct lab *lab, const struct store_type *type, const char *operation,
+		    const json_t *object, struct answer *answer)
+{
+	const char *object_name = json_path_text(object, "metadata.name");
+	const char *key;
+	json_t *policy;
+
+	json_object_foreach(store_all(lab->store, "validatingadmissionpolicies"), key, policy) {
+		const char *name = json_path_text(policy, "metadata.name");
+		auto_free char *text = json_print(json_path(policy, "spec"));
+
+		if (!admission_matches(policy, type, operation) || !admission_is_bound(lab, name) ||
+		    !object_name || !admission_names(text, object_name) ||
+		    !admission_refuses(text, object))
+			continue;
+		return answer_refuse(answer, 422, "Invalid",
+				     "%s \"%s\" is forbidden: ValidatingAdmissionPolicy '%s' with "
+				     "binding '%s' denied request: failed expression",
+				     type->plural, object_name, name, name);
+	}
+	return 0;
+}

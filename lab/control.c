@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "lab/control.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "lab/dns.h"
+#include "lab/fault.h"
+#include "lab/node.h"
+#include "lab/proxy.h"
+#include "lab/relay.h"
+#include "text/json.h"
+
+enum { CONTROL_LINE = 65536 };
+
+struct control_client {
+	struct control *control;
+	int fd;
+	struct buffer input;
+	struct control_client *next;
+};
+
+struct control {
+	struct lab *lab;
+	int fd;
+	struct control_client *clients;
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static json_t *control_problem(const char *text)
+{
+	return json_pack("{s:s}", "error", text);
+}
+
+static json_t *control_attach(struct lab_node *node)
+{
+	auto_error struct error err = {0};
+
+	if (node->gone)
+		return control_problem("no route to host");
+	if (node_show(node, &err) < 0)
+		return control_problem(error_text(&err));
+	return json_pack("{s:s,s:s}", "root", node->folder, "agent", node->lab->agent);
+}
+
+static json_t *control_restart_kubelet(struct lab_node *node)
+{
+	node_restart_kubelet(node);
+	return json_object();
+}
+
+/* The API servers themselves are dialled as they are; whatever else is a place behind the proxy. */
+static json_t *control_relay(struct lab_node *node, const json_t *request)
+{
+	const char *address = json_path_text(request, "address");
+	const char *protocol = json_path_text(request, "protocol");
+	unsigned int port = (unsigned int)json_path_int(request, "port", 0);
+	auto_error struct error err = {0};
+	auto_free char *place = NULL;
+	uint16_t local = 0;
+	int result;
+
+	if (!address || !protocol || !port || port > 65535)
+		return control_problem("it does not say which address");
+	if (port == node->lab->port && strncmp(address, "127.", 4) == 0)
+		return json_pack("{s:s,s:i,s:b}", "address", address, "port", (int)port, "answers",
+				 1);
+	place = proxy_path(node, address, port, protocol);
+	result = strcmp(protocol, "UDP") == 0 ? dns_service(node, address, port, &local, &err)
+					      : relay_service(node, address, port, &local, &err);
+	if (result < 0)
+		return control_problem(error_text(&err));
+	return json_pack("{s:s,s:i,s:b}", "address", "127.0.0.1", "port", (int)local, "answers",
+			 place != NULL);
+}
+
+static double control_seconds(const struct lab *lab, int64_t at)
+{
+	return (double)loop_wall_ms(lab->loop, at) / 1000;
+}
+
+static json_t *control_metrics(struct lab_node *node)
+{
+	const struct lab *lab = node->lab;
+
+	return json_pack("{s:f,s:[{s:s,s:f,s:f,s:f,s:f,s:f}]}", "now",
+			 control_seconds(lab, loop_now(lab->loop)), "families", "family", "IPv4",
+			 "lastSync", control_seconds(lab, node->synced_at), "lastQueued",
+			 control_seconds(lab, node->queued_at), "syncs", (double)node->syncs,
+			 "syncSeconds", (double)node->syncs * 0.02, "programmed",
+			 (double)node->syncs);
+}
+
+static json_t *control_effect(struct lab *lab, const json_t *request)
+{
+	bool before = json_path_bool(request, "before", true);
+
+	return json_pack("{s:b}", "go", (int)fault_effect(lab->fault, before));
+}
+
+static json_t *control_answer(struct lab *lab, const json_t *request)
+{
+	static const struct {
+		const char *name;
+		json_t *(*fn)(struct lab_node *node);
+	} of_nodes[] = {
+		{"attach", control_attach},
+		{"restart-kubelet", control_restart_kubelet},
+		{"metrics", control_metrics},
+	};
+	struct lab_node *node = lab_node(lab, json_path_text(request, "node"));
+
+	if (json_path_is(request, "do", "effect"))
+		return control_effect(lab, request);
+	if (!node)
+		return control_problem("Could not resolve hostname");
+	if (json_path_is(request, "do", "relay"))
+		return control_relay(node, request);
+	for (size_t i = 0; i < sizeof(of_nodes) / sizeof(of_nodes[0]); i++)
+		if (json_path_is(request, "do", of_nodes[i].name))
+			return of_nodes[i].fn(node);
+	return control_problem("it does not know that");
+}
+
+/* --- the socket ------------------------------------------------------------------------------- */
+
+static void control_end(struct control_client *client)
+{
+	struct control *control = client->control;
+
+	for (struct control_client **at = &control->clients; *at; at = &(*at)->next) {
+		if (*at == client) {
+			*at = client->next;
+			break;
+		}
+	}
+	loop_forget(control->lab->loop, client->fd);
+	close(client->fd);
+	buffer_release(&client->input);
+	free(client);
+}
+
+static bool control_line(struct control_client *client, struct slice line)
+{
+	auto_error struct error err = {0};
+	auto_json json_t *request = json_parse(line, "control", &err);
+	auto_json json_t *answer = NULL;
+	auto_buffer struct buffer out = {0};
+	auto_free char *text = NULL;
+
+	if (!request)
+		return false;
+	answer = control_answer(client->control->lab, request);
+	text = json_print(answer);
+	buffer_format(&out, "%s\n", text);
+	return send(client->fd, out.ptr, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
+}
+
+static void control_ready(void *data, uint32_t events)
+{
+	struct control_client *client = data;
+	char chunk[4096];
+	ssize_t got = recv(client->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+	const char *end;
+
+	(void)events;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		control_end(client);
+		return;
+	}
+	buffer_append(&client->input, chunk, (size_t)got);
+	while (client->input.len && (end = memchr(client->input.ptr, '\n', client->input.len))) {
+		size_t len = (size_t)(end - client->input.ptr);
+
+		if (!control_line(client, (struct slice){client->input.ptr, len})) {
+			control_end(client);
+			return;
+		}
+		memmove(client->input.ptr, client->input.ptr + len + 1,
+			client->input.len - len - 1);
+		client->input.len -= len + 1;
+	}
+}
+
+static void control_accept(void *data, uint32_t events)
+{
+	struct control *control = data;
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct control_client *client;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	client = ALLOC_NEW(struct control_client);
+	*client = (struct control_client){control, fd, {.max = CONTROL_LINE}, control->clients};
+	control->clients = client;
+	loop_watch(control->lab->loop, fd, EPOLLIN, control_ready, client);
+}
+
+static int control_address(const char *folder, struct sockaddr_un *ret, struct error *err)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/control", folder) >=
+	    (int)sizeof(ret->sun_path))
+		return error_set(err, ERROR_USAGE, "the folder '%s' has too long a name", folder);
+	return 0;
+}
+
+struct control *control_open(struct lab *lab, struct error *err)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	struct control *control;
+
+	if (control_address(lab->folder, &address, err) < 0)
+		return NULL;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 128) < 0) {
+		error_errno(err, "cannot listen on '%s'", address.sun_path);
+		return NULL;
+	}
+	control = ALLOC_NEW(struct control);
+	control->lab = lab;
+	control->fd = steal_fd(&fd);
+	loop_watch(lab->loop, control->fd, EPOLLIN, control_accept, control);
+	return control;
+}
+
+void control_free(struct control *control)
+{
+	if (!control)
+		return;
+	while (control->clients)
+		control_end(control->clients);
+	loop_forget(control->lab->loop, control->fd);
+	close(control->fd);
+	free(control);
+}
+
+/* --- the other side --------------------------------------------------------------------------- */
+
+int control_connect(const char *folder, int *ret_fd, struct error *err)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+
+	if (control_address(folder, &address, err) < 0)
+		return -1;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(err, ERROR_NETWORK, "the lab does not run any more");
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+json_t *control_ask(int fd, json_t *request, struct error *err)
+{
+	auto_json json_t *asked = request;
+	auto_free char *text = json_print(asked);
+	auto_buffer struct buffer line = {0};
+	auto_buffer struct buffer answer = {.max = CONTROL_LINE};
+	char chunk[4096];
+	ssize_t got;
+
+	buffer_format(&line, "%s\n", text);
+	if (send(fd, line.ptr, line.len, MSG_NOSIGNAL) != (ssize_t)line.len) {
+		error_set(err, ERROR_NETWORK, "the lab does not run any more");
+		return NULL;
+	}
+	while (!memchr(buffer_cstr(&answer), '\n', answer.len)) {
+		got = recv(fd, chunk, sizeof(chunk), 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			error_set(err, ERROR_NETWORK, "the lab does not answer");
+			return NULL;
+		}
+		buffer_append(&answer, chunk, (size_t)got);
+	}
+	return json_parse(slice_trim(buffer_as_slice(&answer)), "the lab's answer", err);
+}

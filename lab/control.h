@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LAB_CONTROL_H
+#define LAB_CONTROL_H
+
+#include "lab/lab.h"
+
+/*
+ * The unix socket FOLDER/control, by which what runs beside the lab asks it. One JSON object a line,
+ * one line in answer:
+ *
+ *	{"do":"attach","node":"cp1"} => {"root":"…","agent":"…"} or {"error":"…"}
+ *	{"do":"restart-kubelet","node":"cp1"} => {}
+ *	{"do":"relay","node":"cp1","address":"10.96.0.1","port":443,"protocol":"TCP"} =>
+ *		{"address":"127.0.0.1","port":34567,"answers":true}: what stands for that place
+ *	{"do":"metrics","node":"cp1"} => as the agent's proxy-metrics answers
+ *	{"do":"effect","before":true} => {"go":true}: an agent is about to change something
+ */
+struct control;
+
+must_check struct control *control_open(struct lab *lab, struct error *err);
+void control_free(struct control *control);
+
+/* What a client asks, in another process. NULL when the lab does not answer. */
+must_check json_t *control_ask(int fd, json_t *request, struct error *err);
+must_check int control_connect(const char *folder, int *ret_fd, struct error *err);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * renumber-lab: a Kubernetes cluster that is simulated, for trying kubectl-renumber and for testing
+ * it. It listens on loopback addresses of its own, needs no root, and is gone without a trace when
+ * it ends.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "lab/cluster.h"
+#include "lab/fault.h"
+#include "lab/folder.h"
+#include "lab/scenario.h"
+#include "lab/shim.h"
+#include "version.h"
+
+enum { MAIN_PACE = 10, MAIN_PLANES = 3, MAIN_WORKERS = 2 };
+
+struct main_options {
+	const char *scenario;
+	const char *folder;
+	struct lab_options lab;
+	struct fault_options fault;
+	char **command; /* NULL: until it is interrupted */
+};
+
+struct main_run {
+	struct lab *lab;
+	pid_t child;
+	int status;
+};
+
+static void main_help(void)
+{
+	fputs("renumber-lab: a simulated Kubernetes cluster\n\n"
+	      "usage: renumber-lab [--scenario NAME] [OPTION…] [-- COMMAND…]\n\n"
+	      "Runs COMMAND (a shell, a script) with KUBECONFIG and PATH set, so that\n"
+	      "'kubectl-renumber' in it works on the cluster; without COMMAND it waits for ^C.\n\n"
+	      "  --scenario NAME     where the cluster is found (healthy); NAME-1.32, NAME-1.33,\n"
+	      "                      NAME-1.20 for other versions of Kubernetes than 1.36\n"
+	      "  --list              names the scenarios\n"
+	      "  --services N        so many Services more\n"
+	      "  --nodes N           so many workers (2)\n"
+	      "  --control-planes N  (3)\n"
+	      "  --pace N            the cluster's clock runs so many times as fast (10)\n"
+	      "  --seed N            of everything random (1)\n"
+	      "  --folder PATH       keeps its files there, an empty or new folder\n"
+	      "  --kill-at N         kills COMMAND when it has made its N-th change\n"
+	      "  --kill-before N     the same, before the change happens\n"
+	      "  --fault-every N     one of N requests fails\n"
+	      "  --help, --version\n",
+	      stdout);
+}
+
+static void main_list(void)
+{
+	for (size_t i = 0; scenario_name(i); i++)
+		printf("%-20s %s\n", scenario_name(i), scenario_summary(i));
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static int main_number(const char *option, const char *text, uint64_t max, uint64_t *ret,
+		       struct error *err)
+{
+	if (!text || !slice_to_u64(slice_of(text), max, ret))
+		return error_set(err, ERROR_USAGE, "%s wants a number up to %llu", option,
+				 (unsigned long long)max);
+	return 0;
+}
+
+static int main_option(struct main_options *o, const char *name, const char *value,
+		       struct error *err)
+{
+	static const struct {
+		const char *name;
+		uint64_t max;
+	} numbers[] = {
+		{"--services", 100000},	       {"--nodes", 10000},
+		{"--control-planes", 9},       {"--pace", 1000},
+		{"--seed", UINT64_MAX},	       {"--kill-at", UINT32_MAX},
+		{"--kill-before", UINT32_MAX}, {"--fault-every", UINT32_MAX},
+	};
+	uint64_t number = 0;
+	size_t i = 0;
+
+	if (!value)
+		return error_set(err, ERROR_USAGE, "%s wants a value", name);
+	if (strcmp(name, "--scenario") == 0) {
+		o->scenario = value;
+		return 0;
+	}
+	if (strcmp(name, "--folder") == 0) {
+		o->folder = value;
+		return 0;
+	}
+	while (i < sizeof(numbers) / sizeof(numbers[0]) && strcmp(name, numbers[i].name) != 0)
+		i++;
+	if (i == sizeof(numbers) / sizeof(numbers[0]))
+		return error_set(err, ERROR_USAGE, "there is no option '%s'; see --help", name);
+	if (main_number(name, value, numbers[i].max, &number, err) < 0)
+		return -1;
+	switch (i) {
+	case 0:
+		o->lab.services = (int)number;
+		break;
+	case 1:
+		o->lab.workers = (int)number;
+		break;
+	case 2:
+		o->lab.control_planes = number ? (int)number : 1;
+		break;
+	case 3:
+		o->lab.pace = number ? (int)number : 1;
+		break;
+	case 4:
+		o->lab.seed = o->fault.seed = number;
+		break;
+	case 7:
+		o->fault.every = (unsigned int)number;
+		break;
+	default:
+		o->fault.kill_at = number;
+		o->fault.kill_before = i == 6;
+	}
+	return 0;
+}
+
+/* 0, 1 when everything is said and done, -1. */
+static int main_parse(int argc, char **argv, struct main_options *o, struct error *err)
+{
+	for (int i = 1; i < argc; i++) {
+		char *equal = strchr(argv[i], '=');
+		auto_free char *name = NULL;
+
+		if (strcmp(argv[i], "--") == 0) {
+			o->command = argv[i + 1] ? &argv[i + 1] : NULL;
+			return 0;
+		}
+		if (strcmp(argv[i], "--help") == 0) {
+			main_help();
+			return 1;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("renumber-lab %s\n", KUBECTL_RENUMBER_VERSION);
+			return 1;
+		}
+		if (strcmp(argv[i], "--list") == 0) {
+			main_list();
+			return 1;
+		}
+		name = equal ? alloc_text_n(argv[i], (size_t)(equal - argv[i]))
+			     : alloc_text(argv[i]);
+		if (main_option(o, name, equal ? equal + 1 : argv[i + 1], err) < 0)
+			return -1;
+		i += !equal;
+	}
+	return 0;
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+/* What the command finds in its PATH: the tool, told how to get to the nodes. */
+static int main_put_wrapper(const struct lab *lab, const char *beside, struct error *err)
+{
+	auto_free char *path = alloc_format("%s/bin/kubectl-renumber", lab->folder);
+	auto_free char *text = alloc_format(
+		"#!/bin/sh\nexec '%s/kubectl-renumber' --ssh-command \"'%s' as-ssh '%s'\" "
+		"--state-dir '%s/state' \"$@\"\n",
+		beside, lab->program, lab->folder, lab->folder);
+
+	return folder_write(path, slice_of(text), 0755, err);
+}
+
+static void main_environment(const struct lab *lab)
+{
+	const char *old = getenv("PATH");
+	auto_free char *path = alloc_format("%s/bin:%s", lab->folder, old ? old : "/usr/bin:/bin");
+	auto_free char *config = alloc_format("%s/kubeconfig", lab->folder);
+
+	setenv("PATH", path, 1);
+	setenv("KUBECONFIG", config, 1);
+	setenv("KUBECTL_RENUMBER_AGENT", lab->agent, 1);
+	setenv("RENUMBER_LAB", lab->folder, 1);
+}
+
+static pid_t main_start(const struct main_options *o, const struct lab *lab, struct error *err)
+{
+	sigset_t none;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return error_errno(err, "cannot start '%s'", o->command[0]);
+	if (pid > 0)
+		return pid;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	main_environment(lab);
+	execvp(o->command[0], o->command);
+	fprintf(stderr, "renumber-lab: cannot start '%s': %s\n", o->command[0], strerror(errno));
+	_exit(127);
+}
+
+static void main_signal(void *data, uint32_t events)
+{
+	struct main_run *run = data;
+	struct signalfd_siginfo info;
+	int status;
+
+	(void)events;
+	while (read(run->status, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGCHLD) {
+			/* the command gets ^C itself; it is waited for */
+			if (!run->child || info.ssi_signo == SIGTERM)
+				loop_stop(run->lab->loop);
+			continue;
+		}
+		if (run->child && waitpid(run->child, &status, WNOHANG) == run->child) {
+			run->child = 0;
+			run->lab->status =
+				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			loop_stop(run->lab->loop);
+		}
+	}
+}
+
+static void main_say(const struct lab *lab)
+{
+	printf("export KUBECONFIG=%s/kubeconfig PATH=%s/bin:$PATH\n", lab->folder, lab->folder);
+	fflush(stdout);
+	fprintf(stderr, "renumber-lab: Kubernetes 1.%u.%u, %zu nodes, https://%s:%u; ^C ends it\n",
+		lab->options.minor, lab->options.patch, lab->node_count, lab->endpoint, lab->port);
+}
+
+static int main_live(const struct main_options *o, struct lab *lab, struct error *err)
+{
+	struct main_run run = {.lab = lab};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	run.status = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run.status < 0)
+		return error_errno(err, "cannot wait for signals");
+	loop_watch(lab->loop, run.status, EPOLLIN, main_signal, &run);
+	if (o->command) {
+		run.child = main_start(o, lab, err);
+		if (run.child < 0)
+			return -1;
+		fault_client(lab->fault, run.child);
+	} else {
+		main_say(lab);
+	}
+	loop_run(lab->loop);
+	if (run.child)
+		kill(run.child, SIGTERM);
+	loop_forget(lab->loop, run.status);
+	close(run.status);
+	return 0;
+}
+
+/* --- all -------------------------------------------------------------------------------------- */
+
+static int main_cluster(const struct main_options *o, const char *folder, int *ret_status,
+			struct error *err)
+{
+	char program[PATH_MAX] = "";
+	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	auto_free char *beside = NULL;
+	auto_free char *agent = NULL;
+	struct lab *lab;
+	int result;
+
+	if (len < 0)
+		return error_errno(err, "cannot tell where this program is");
+	beside = alloc_text_n(program, (size_t)(strrchr(program, '/') - program));
+	agent = file_join(beside, "renumber-agent");
+	lab = cluster_new(&o->lab, folder, program, agent, err);
+	if (!lab)
+		return -1;
+	lab->fault = fault_new(&o->fault);
+	result = scenario_play(lab, o->scenario, err);
+	if (result == 0)
+		result = main_put_wrapper(lab, beside, err);
+	if (result == 0)
+		result = cluster_open(lab, err);
+	if (result == 0)
+		result = main_live(o, lab, err);
+	*ret_status = lab->status;
+	fault_free(lab->fault);
+	cluster_free(lab);
+	return result;
+}
+
+static int main_lab(struct main_options *o, struct error *err)
+{
+	char made[] = "/tmp/renumber-lab.XXXXXX";
+	auto_free char *folder = NULL;
+	int status = 0;
+	int result;
+
+	if (scenario_parse(o->scenario, &o->lab, err) < 0)
+		return -1;
+	if (!o->folder && !mkdtemp(made))
+		return error_errno(err, "cannot make a folder in /tmp");
+	if (o->folder && file_make_folder(o->folder, 0700, err) < 0)
+		return -1;
+	folder = realpath(o->folder ? o->folder : made, NULL);
+	result = main_cluster(o, folder, &status, err);
+	if (!o->folder)
+		folder_remove(folder);
+	return result < 0 ? -1 : status;
+}
+
+int main(int argc, char **argv)
+{
+	struct main_options o = {
+		.scenario = "healthy",
+		.lab = {.pace = MAIN_PACE,
+			.control_planes = MAIN_PLANES,
+			.workers = MAIN_WORKERS,
+			.seed = 1},
+	};
+	auto_error struct error err = {0};
+	int result;
+
+	signal(SIGPIPE, SIG_IGN);
+	json_set_alloc_funcs(alloc_bytes, free);
+	if (argc > 1 && strcmp(argv[1], "as-ssh") == 0)
+		return shim_ssh(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "as-systemctl") == 0)
+		return shim_systemctl(argc, argv);
+	umask(022);
+	/* it ends with whoever started it */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	result = main_parse(argc, argv, &o, &err);
+	if (result == 0)
+		result = main_lab(&o, &err);
+	else if (result > 0)
+		return 0;
+	if (result >= 0)
+		return result;
+	log_error("%s", error_text(&err));
+	return 1;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LAB_SERVER_H
+#define LAB_SERVER_H
+
+#include "lab/lab.h"
+
+/* kube-apiserver on a control plane: its life, its certificate, and the loops that run in it. */
+
+/* With this --service-cluster-ip-range. Ready after a while. */
+void server_start(struct lab_server *server, const char *range);
+
+/* Its endpoint goes first, then its listener. */
+void server_stop(struct lab_server *server);
+
+/* Listens, from when the lab is open. ERROR_IO when the address is taken. */
+must_check int server_listen(struct lab_server *server, struct error *err);
+
+/* Looks whether the files of the certificate have changed, as each server does. */
+void server_reload(struct lab_server *server);
+
+/* The controller-manager's part: finalizers and conditions of ServiceCIDRs. Every second. */
+void server_service_cidrs(struct lab *lab);
+
+#endif
