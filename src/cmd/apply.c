@@ -33,6 +33,26 @@ static const struct option apply_options[] = {
 	{0},
 };
 
+struct resume_settings {
+	struct apply_settings apply;
+	bool adopt;
+};
+
+static const struct option resume_options[] = {
+	{"until", 0, "STAGE", OPTION_TEXT, SETTING(until), NULL,
+	 "stop after this stage (stages are listed by 'plan')"},
+	{"dry-run", 0, NULL, OPTION_FLAG, SETTING(dry_run), NULL,
+	 "look what would be done, change nothing"},
+	{"max-failed", 0, "PERCENT", OPTION_TEXT, SETTING(max_failed), NULL,
+	 "bear so many failed requests to an address within 10 s: 2% of them, or a number (default "
+	 "5)"},
+	{"accept", 0, "CODE,…", OPTION_TEXT, SETTING(accept), NULL,
+	 "consents that the plan asks for, by their codes"},
+	{"adopt", 0, NULL, OPTION_FLAG, offsetof(struct resume_settings, adopt), NULL,
+	 "take the run over from the cluster: its state folder is lost, or elsewhere"},
+	{0},
+};
+
 static int apply_until(const char *text, enum plan_stage *ret, struct error *err)
 {
 	*ret = PLAN_STAGE_DRAIN;
@@ -144,38 +164,60 @@ const struct command command_apply = {
 
 /* ---- resume ---- */
 
+static int resume_open(struct session *session, const struct resume_settings *settings,
+		       struct open_run *ret, struct error *err)
+{
+	if (settings->adopt)
+		return open_run_adopt(session, ret, err);
+	if (open_run_current(session, /* any= */ false, ret, err) == 0)
+		return 0;
+	if (err->kind == ERROR_NOT_FOUND)
+		return error_set(err, ERROR_USAGE,
+				 "no run of this cluster is open here; was it begun with another "
+				 "--state-dir? Elsewhere, or with a lost one, 'resume --adopt' "
+				 "takes it over from the cluster");
+	return -1;
+}
+
 static int resume_run(struct session *session, const struct command_input *input, struct error *err)
 {
-	const struct apply_settings *settings = input->settings;
+	const struct resume_settings *settings = input->settings;
 	auto_open_run struct open_run open = {0};
 	auto_free char *cluster = NULL;
 	enum plan_stage until;
+	bool ending = false;
 
-	if (apply_until(settings->until, &until, err) < 0 ||
-	    apply_limit(settings, &open, err) < 0 || session_open_nodes(session, err) < 0)
+	if (apply_until(settings->apply.until, &until, err) < 0 ||
+	    apply_limit(&settings->apply, &open, err) < 0 || session_open_nodes(session, err) < 0 ||
+	    resume_open(session, settings, &open, err) < 0)
 		return -1;
-	if (open_run_current(session, /* any= */ false, &open, err) < 0) {
-		if (err->kind == ERROR_NOT_FOUND)
-			return error_set(err, ERROR_USAGE,
-					 "no run of this cluster is open here; was it begun "
-					 "with another --state-dir?");
-		return -1;
-	}
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
-	if (open_run_check_cluster(session, &open.plan, err) < 0)
+	if (open_run_check_cluster(session, &open.plan, err) < 0 ||
+	    open_run_is_ending(&open, &ending, err) < 0)
 		return -1;
-	return open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->dry_run,
-				err);
+	/* 'finalize' had been asked for, and goes on */
+	if (ending)
+		until = PLAN_STAGE_FINALIZE;
+	if (open_run_execute(session, &open, PLAN_STAGE_TOURNIQUET, until, settings->apply.dry_run,
+			     err) < 0)
+		return -1;
+	return ending && !settings->apply.dry_run ? open_run_end(session, &open, err) : 0;
 }
 
 const struct command command_resume = {
 	.name = "resume",
 	.arguments = "",
 	.summary = "go on with the run that was stopped",
-	.details = "Goes on where the open run of this cluster stopped, whatever stopped it.",
-	.options = apply_options,
-	.settings_size = sizeof(struct apply_settings),
+	.details =
+		"Goes on where the open run of this cluster stopped, whatever stopped it: "
+		"forwards, "
+		"a\n"
+		"rollback too. Plan and progress stand in the cluster as well: --adopt takes the "
+		"run over\n"
+		"when the state folder is lost or on another machine.",
+	.options = resume_options,
+	.settings_size = sizeof(struct resume_settings),
 	.flags = COMMAND_MUTATES,
 	.run = resume_run,
 };

@@ -93,9 +93,8 @@ static int finalize_run(struct session *session, const struct command_input *inp
 		return -1;
 	if (open_run_execute(session, &open, PLAN_STAGE_FINALIZE, PLAN_STAGE_FINALIZE,
 			     /* dry_run= */ false, err) < 0 ||
-	    journal_end(open.journal, open.run.id, err) < 0)
+	    open_run_end(session, &open, err) < 0)
 		return -1;
-	printf("Prove it with:\n  %s verify\n", session->program);
 	return 0;
 }
 

@@ -8,7 +8,8 @@ static void help_program(const char *program, struct buffer *out)
 	const struct command *command;
 
 	buffer_format(out,
-		      "Move a cluster to another Service CIDR, and repair where that was tried by hand.\n\n"
+		      "Move a cluster to another Service CIDR, and repair where that was tried by "
+		      "hand.\n\n"
 		      "Usage: %s COMMAND [OPTIONS]\n\nCommands (* changes the cluster):\n",
 		      program);
 	for (size_t i = 0; (command = command_at(i)); i++)

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "model/observe.h"
 #include "plan/make.h"
+#include "run/lock.h"
+#include "run/mirror.h"
 #include "report/run_report.h"
 #include "version.h"
 
@@ -34,6 +36,74 @@ int open_run_current(struct session *session, bool any, struct open_run *ret, st
 		return -1;
 	name = alloc_format("journal's plan of run %s", ret->run.id);
 	return plan_parse(&ret->plan, name, slice_of(ret->run.plan), err);
+}
+
+static int open_run_import(struct session *session, struct open_run *open, struct error *err)
+{
+	auto_mirror_found struct mirror_found found = {0};
+	auto_free char *holder = run_lock_holder(open->folder);
+	auto_journal_run struct journal_run known = {0};
+	auto_error struct error ignored = {0};
+
+	if (mirror_find(session->kube, NULL, &found, err) < 0)
+		return -1;
+	if (strcmp(found.holder, holder) == 0 &&
+	    journal_current(open->journal, /* any= */ true, &known, &ignored) == 0 &&
+	    strcmp(known.id, found.run) == 0)
+		return 0;
+	log_info("taking run %s over from '%s'", found.run, found.holder);
+	return journal_import(open->journal, found.progress, found.plan, err);
+}
+
+int open_run_adopt(struct session *session, struct open_run *ret, struct error *err)
+{
+	if (open_run_journal(session, ret, err) < 0)
+		return -1;
+	if (open_run_import(session, ret, err) < 0) {
+		if (err->kind == ERROR_NOT_FOUND)
+			return error_set(err, ERROR_USAGE,
+					 "no run stands in this cluster that could be taken over");
+		return -1;
+	}
+	journal_free(ret->journal);
+	free(ret->folder);
+	ret->journal = NULL;
+	ret->folder = NULL;
+	ret->adopt = true;
+	return open_run_current(session, /* any= */ false, ret, err);
+}
+
+int open_run_is_ending(const struct open_run *open, bool *ret, struct error *err)
+{
+	*ret = false;
+	for (size_t i = 0; i < open->plan.count && !*ret; i++) {
+		enum journal_state state;
+
+		if (open->plan.steps[i].stage != PLAN_STAGE_FINALIZE)
+			continue;
+		if (journal_get(open->journal, open->run.id, open->plan.steps[i].id, &state, NULL,
+				err) < 0)
+			return -1;
+		*ret = state != JOURNAL_PENDING;
+	}
+	return 0;
+}
+
+int open_run_end(const struct session *session, const struct open_run *open, struct error *err)
+{
+	auto_error struct error problem = {0};
+
+	if (open->waiting) {
+		printf("%zu step%s for nodes that are down; when they are back:\n  %s resume\n",
+		       open->waiting, open->waiting == 1 ? " waits" : "s wait", session->program);
+		return 0;
+	}
+	if (journal_end(open->journal, open->run.id, err) < 0)
+		return -1;
+	if (mirror_remove(session->kube, open->run.id, &problem) < 0)
+		log_warning("the run's ConfigMaps stay in kube-system: %s", error_text(&problem));
+	printf("Prove it with:\n  %s verify\n", session->program);
+	return 0;
 }
 
 int open_run_check_cluster(const struct session *session, const struct plan *plan,
@@ -88,10 +158,16 @@ static void open_run_say(const struct session *session, const struct open_run *o
 	printf("run %s: %zu step%s done now, %zu before", open->plan.run, result->changed,
 	       result->changed == 1 ? "" : "s", result->already);
 	if (until == PLAN_STAGE_FINALIZE) {
-		puts("; finished");
+		puts(result->waiting ? "" : "; finished");
 		return;
 	}
 	printf("\n");
+	if (result->waiting) {
+		printf("%zu step%s pending until nodes are back that cannot be reached now; "
+		       "then:\n  %s resume\n",
+		       result->waiting, result->waiting == 1 ? " is" : "s are", session->program);
+		return;
+	}
 	if (result->pending > plan_count_stage(&open->plan, PLAN_STAGE_FINALIZE))
 		printf("stages after '%s' remain; go on with:\n  %s resume\n",
 		       plan_stage_name(until), session->program);
@@ -136,6 +212,7 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 		.max_failed = open->limit_set ? open->limit : JUDGE_LIMIT_DEFAULT,
 		.live = session->live,
 		.colour = session->live_colour,
+		.adopt = open->adopt,
 		.gate = open_run_gate,
 		.gate_data = &gate,
 	};
@@ -145,6 +222,7 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 		open_run_sign(session, open);
 	if (executor_run(&options, &result, err) < 0)
 		return -1;
+	open->waiting = result.waiting;
 	open_run_say(session, open, &result, until, dry_run);
 	return 0;
 }
@@ -160,6 +238,7 @@ int open_run_rollback(struct session *session, struct open_run *open, enum plan_
 		.folder = open->folder,
 		.from = from,
 		.until = PLAN_STAGE_DRAIN,
+		.adopt = open->adopt,
 	};
 
 	return executor_rollback(&options, ret, err);

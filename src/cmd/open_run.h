@@ -15,6 +15,8 @@ struct open_run {
 	struct plan plan;
 	bool limit_set; /* --max-failed was given */
 	struct judge_limit limit;
+	bool adopt;	/* the run may be taken over from elsewhere */
+	size_t waiting; /* steps that wait for nodes that cannot be reached, after execution */
 };
 
 /* Opens the journal of the session's cluster only. */
@@ -24,6 +26,17 @@ must_check int open_run_journal(struct session *session, struct open_run *ret, s
  * ERROR_NOT_FOUND when there is none. */
 must_check int open_run_current(struct session *session, bool any, struct open_run *ret,
 				struct error *err);
+
+/* Takes the run that stands in the cluster over into this state folder, and opens it. What this
+ * folder knows of it is kept where nobody else went on with it since. */
+must_check int open_run_adopt(struct session *session, struct open_run *ret, struct error *err);
+
+/* True when 'finalize' has begun. */
+must_check int open_run_is_ending(const struct open_run *open, bool *ret, struct error *err);
+/* After the last stage: ends the run, and takes what stands of it in the cluster away, unless nodes
+ * are waited for; says what to do next. */
+must_check int open_run_end(const struct session *session, const struct open_run *open,
+			    struct error *err);
 
 /* ERROR_REFUSED unless the plan was made for the session's cluster. */
 must_check int open_run_check_cluster(const struct session *session, const struct plan *plan,

@@ -8,11 +8,14 @@
 
 struct rollback_settings {
 	const char *to;
+	bool adopt;
 };
 
 static const struct option rollback_options[] = {
 	{"to", 0, "STAGE", OPTION_TEXT, offsetof(struct rollback_settings, to), NULL,
 	 "go back to where this stage was done; without it, to the beginning"},
+	{"adopt", 0, NULL, OPTION_FLAG, offsetof(struct rollback_settings, adopt), NULL,
+	 "take the run over from the cluster: its state folder is lost, or elsewhere"},
 	{0},
 };
 
@@ -60,11 +63,15 @@ static int rollback_run(struct session *session, const struct command_input *inp
 
 	if (rollback_from(settings->to, &from, err) < 0 || session_open_nodes(session, err) < 0)
 		return -1;
-	if (open_run_current(session, /* any= */ true, &open, err) < 0) {
+	if (settings->adopt) {
+		if (open_run_adopt(session, &open, err) < 0)
+			return -1;
+	} else if (open_run_current(session, /* any= */ true, &open, err) < 0) {
 		if (err->kind == ERROR_NOT_FOUND)
 			return error_set(err, ERROR_USAGE,
 					 "no run of this cluster is known here; was it begun with "
-					 "another --state-dir?");
+					 "another --state-dir? --adopt takes it over from the "
+					 "cluster");
 		return -1;
 	}
 	cluster = session_cluster_line(session);

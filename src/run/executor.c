@@ -144,6 +144,66 @@ int executor_effect(struct executor *e, const struct plan_step *step, const stru
 	return 0;
 }
 
+int executor_hop(const struct executor *e, const struct plan_step *step, struct error *err)
+{
+	const char *node = step_optional_text(step, "node");
+
+	if (!node || !e->options->pool || node_pool_may_reach(e->options->pool, node))
+		return 0;
+	return error_set(err, ERROR_STOPPED,
+			 "step %s (%s) is next, on another node; all before it is done; go on with "
+			 "'resume --adopt --nodes-via local' on node '%s'",
+			 step->id, step->kind, node);
+}
+
+/* Nodes that are down keep only their own steps waiting, where nothing else depends on them. */
+static bool executor_may_wait(const struct plan_step *step)
+{
+	return (step->stage == PLAN_STAGE_NODES || strcmp(step->kind, "forget") == 0) &&
+	       step_optional_text(step, "node");
+}
+
+/* *ret_waits: its node cannot be reached; that is recorded. */
+static int executor_wait(struct executor *e, const struct plan_step *step,
+			 const struct step_kind *kind, bool *ret_waits, struct error *err)
+{
+	auto_json json_t *request = json_pack("{s:s}", "op", "info");
+	auto_json json_t *reply = NULL;
+
+	*ret_waits = false;
+	if (!e->options->pool || !executor_may_wait(step) ||
+	    node_call(e->options->pool, step_optional_text(step, "node"), request, &reply, err) ==
+		    0)
+		return 0;
+	if (err->kind != ERROR_NETWORK) {
+		error_release(err); /* the step itself says it better */
+		return 0;
+	}
+	*ret_waits = true;
+	e->result.waiting++;
+	executor_show_step(e, step, kind, "⏸", -1);
+	log_warning("step %s stays pending: %s; 'resume' does it when the node is back", step->id,
+		    error_text(err));
+	if (e->options->dry_run) {
+		error_release(err);
+		return 0;
+	}
+	{
+		auto_free char *detail = alloc_text(error_text(err));
+
+		error_release(err);
+		return journal_set(e->options->journal, e->options->plan->run, step->id,
+				   JOURNAL_WAITING, detail, err);
+	}
+}
+
+/* What looks at all nodes looks again when one of them came back. */
+static bool executor_looks_again(const struct executor *e, const struct plan_step *step)
+{
+	return e->caught_up &&
+	       (strcmp(step->kind, "restart-rest") == 0 || strcmp(step->kind, "drain") == 0);
+}
+
 static int executor_prove(struct executor *e, const struct plan_step *step,
 			  const struct step_kind *kind, struct error *err)
 {
@@ -192,19 +252,24 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	enum journal_state state = JOURNAL_PENDING;
 	int64_t begun = clock_monotonic_ms();
 	bool done = false;
+	bool waits = false;
 
 	if (executor_kind(step, &kind, err) < 0)
 		return -1;
 	if (!e->options->dry_run && journal_get(e->options->journal, e->options->plan->run,
 						step->id, &state, NULL, err) < 0)
 		return -1;
-	if (journal_state_holds(state)) {
+	if (journal_state_holds(state) && !executor_looks_again(e, step)) {
 		e->result.already++;
 		return 0;
 	}
 	if (run_probe_verdict(e->probe, err) < 0)
 		return -1;
+	if (!e->options->dry_run && executor_hop(e, step, err) < 0)
+		return -1;
 	executor_show_begin(e, step, kind);
+	if (executor_wait(e, step, kind, &waits, err) < 0 || waits)
+		return waits ? 0 : -1;
 	if (executor_tick(&e->context, err) < 0 || executor_check(e, step, kind, &done, err) < 0)
 		return executor_failed(e, step, kind, err);
 	if (e->options->dry_run) {
@@ -224,6 +289,7 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	}
 	run_probe_end(e->probe, step, /* done= */ true);
 	e->result.changed++;
+	e->caught_up = e->caught_up || state == JOURNAL_WAITING;
 	executor_show_step(e, step, kind, "√", clock_monotonic_ms() - begun);
 	return 0;
 }
@@ -262,6 +328,36 @@ static int executor_gate(struct executor *e, const struct plan_step *step, struc
 	return error_set(err, ERROR_STOPPED, "%s", message);
 }
 
+int executor_mirror(struct executor *e, struct error *err)
+{
+	const char *run = e->options->plan->run;
+	auto_journal_run struct journal_run recorded = {0};
+	auto_error struct error problem = {0};
+	auto_free char *holder = NULL;
+	int64_t sequence = 0;
+
+	if (e->options->dry_run || e->mirror.kube)
+		return 0;
+	if (mirror_holder(e->options->kube, run, &holder, &sequence, &problem) < 0)
+		log_debug("%s", error_text(&problem));
+	error_release(&problem);
+	if (holder && strcmp(holder, e->lock.holder) != 0 && !e->options->adopt)
+		return error_set(err, ERROR_REFUSED,
+				 "run '%s' was taken over by '%s' since; go on there, or take it "
+				 "over with 'resume --adopt'",
+				 run, holder);
+	e->mirror = (struct mirror){.kube = e->options->kube,
+				    .run = run,
+				    .holder = e->lock.holder,
+				    .sequence = sequence};
+	if (journal_current(e->options->journal, /* any= */ false, &recorded, &problem) < 0 ||
+	    mirror_plan(&e->mirror, recorded.plan, &problem) < 0)
+		log_warning("the plan is not mirrored in the cluster, only here: %s",
+			    error_text(&problem));
+	mirror_progress(&e->mirror, e->options->journal, /* now= */ true);
+	return 0;
+}
+
 static int executor_steps(struct executor *e, struct error *err)
 {
 	const struct plan *plan = e->options->plan;
@@ -275,8 +371,11 @@ static int executor_steps(struct executor *e, struct error *err)
 			e->result.pending++;
 			continue;
 		}
-		if (executor_gate(e, step, err) < 0 || executor_step(e, step, err) < 0)
+		if (executor_gate(e, step, err) < 0 ||
+		    (step->stage != PLAN_STAGE_TOURNIQUET && executor_mirror(e, err) < 0) ||
+		    executor_step(e, step, err) < 0)
 			return -1;
+		mirror_progress(&e->mirror, e->options->journal, /* now= */ false);
 	}
 	return 0;
 }
@@ -324,6 +423,8 @@ void executor_close(struct executor *e)
 {
 	run_probe_free(e->probe);
 	screen_free(e->screen);
+	if (e->lock.held)
+		mirror_progress(&e->mirror, e->options->journal, /* now= */ true);
 	run_lock_release(&e->lock);
 	free(e->backups);
 	*e = (struct executor){.lock = {.file = -1}};

@@ -26,6 +26,7 @@ struct executor_options {
 	enum plan_stage until; /* the last stage done, finalize only when named */
 	bool dry_run;	       /* looks what is there, changes nothing, not even the journal */
 	bool force_lock;
+	bool adopt;		       /* the run may be taken over from who mirrored it last */
 	struct judge_limit max_failed; /* what a migration's probes may lose */
 	bool live;		       /* stderr is a terminal to draw on */
 	bool colour;		       /* and it wants colours */
@@ -39,6 +40,7 @@ struct executor_result {
 	size_t changed; /* steps that had an effect now */
 	size_t already; /* steps whose effect was there */
 	size_t pending; /* steps of stages that were not asked for */
+	size_t waiting; /* steps whose nodes cannot be reached now */
 };
 
 /* ERROR_REFUSED: nothing was changed. ERROR_STOPPED, ERROR_INTERRUPTED: part of it is done, and

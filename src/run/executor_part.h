@@ -4,6 +4,7 @@
 
 #include "run/executor.h"
 #include "run/lock.h"
+#include "run/mirror.h"
 #include "run/probe.h"
 #include "run/screen.h"
 #include "step/step.h"
@@ -17,7 +18,9 @@ struct executor {
 	char *backups; /* folder */
 	struct screen *screen;
 	struct run_probe *probe; /* NULL: nothing is probed */
+	struct mirror mirror;	 /* its client is NULL until it begins */
 	bool gate_passed;
+	bool caught_up; /* a step that had waited for its node is done now */
 };
 
 /* Fills the context, takes the lock; executor_close releases both, also after a failure. */
@@ -25,6 +28,15 @@ must_check int executor_open(struct executor *e, const struct executor_options *
 			     struct error *err);
 void executor_close(struct executor *e);
 #define auto_executor __attribute__((cleanup(executor_close)))
+
+/* Begins to mirror the run in the cluster. ERROR_REFUSED when somebody else took it over since this
+ * state folder was written; that it cannot be mirrored is said and no error. */
+must_check int executor_mirror(struct executor *e, struct error *err);
+
+/* ERROR_STOPPED naming the node to go on at, when the step works on a node that --nodes-via local
+ * does not reach from here. */
+must_check int executor_hop(const struct executor *e, const struct plan_step *step,
+			    struct error *err);
 
 /* On the screen, and for the probes: this step is in hand. */
 void executor_show_begin(struct executor *e, const struct plan_step *step,

@@ -96,17 +96,23 @@ static int run_lock_take(struct run_lock *lock, const char *run, bool force, str
 				 NULL, err);
 }
 
+char *run_lock_holder(const char *folder)
+{
+	char host[256] = "unknown";
+
+	gethostname(host, sizeof(host) - 1);
+	return alloc_format("%s:%s", host, folder);
+}
+
 int run_lock_acquire(struct run_lock *lock, struct kube_client *kube, const char *folder,
 		     const char *run, bool force, struct error *err)
 {
 	auto_free char *path = file_join(folder, "lock");
-	char host[256] = "unknown";
 	auto_run_lock struct run_lock fresh = {.kube = kube, .file = -1};
 
 	if (file_lock(path, &fresh.file, err) < 0)
 		return -1;
-	gethostname(host, sizeof(host) - 1);
-	fresh.holder = alloc_format("%s:%s", host, folder);
+	fresh.holder = run_lock_holder(folder);
 	if (run_lock_take(&fresh, run, force, err) < 0) {
 		if (err->kind == ERROR_CONFLICT)
 			return error_set(

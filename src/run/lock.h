@@ -21,6 +21,9 @@ struct run_lock {
 	bool held;
 };
 
+/* "host:state-folder": who a process with this state folder is; the caller frees. */
+char *run_lock_holder(const char *folder);
+
 /* ERROR_REFUSED naming the holder when somebody else has it and (unless `force`) the Lease has not
  * expired. Nothing is held after a failure. */
 must_check int run_lock_acquire(struct run_lock *lock, struct kube_client *kube, const char *folder,

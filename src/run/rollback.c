@@ -68,6 +68,27 @@ static int rollback_effect(struct executor *e, const struct plan_step *step,
 	return 0;
 }
 
+/* A node that cannot be reached keeps what is on it; one that had waited for its step has nothing. */
+static int rollback_unreached(struct executor *e, const struct plan_step *step, bool *ret_skip,
+			      struct error *err)
+{
+	auto_json json_t *request = json_pack("{s:s}", "op", "info");
+	auto_json json_t *reply = NULL;
+	const char *node = step_optional_text(step, "node");
+
+	*ret_skip = false;
+	if (!node || !e->options->pool ||
+	    node_call(e->options->pool, node, request, &reply, err) == 0)
+		return 0;
+	if (err->kind != ERROR_NETWORK)
+		return -1;
+	*ret_skip = true;
+	log_warning("%s had waited for its node and does so still; it is taken for not done",
+		    step->subject);
+	error_release(err);
+	return 0;
+}
+
 static int rollback_step(struct executor *e, const struct plan_step *step, bool nothing,
 			 struct error *err)
 {
@@ -84,6 +105,10 @@ static int rollback_step(struct executor *e, const struct plan_step *step, bool 
 		e->result.already++;
 		return 0;
 	}
+	if (!nothing && kind->undo && executor_hop(e, step, err) < 0)
+		return -1;
+	if (!nothing && state == JOURNAL_WAITING && rollback_unreached(e, step, &nothing, err) < 0)
+		return -1;
 	if (nothing || !kind->undo)
 		return journal_undone(journal, run, step->id, err);
 	if (run_probe_verdict(e->probe, err) < 0)
@@ -131,6 +156,7 @@ static int rollback_walk(struct executor *e, const struct plan_undo_order *order
 
 		if (result < 0)
 			return -1;
+		mirror_progress(&e->mirror, e->options->journal, /* now= */ false);
 	}
 	return 0;
 }
@@ -153,11 +179,15 @@ static void rollback_forget(struct executor *e)
 static int rollback_end(struct executor *e, struct error *err)
 {
 	const struct executor_options *options = e->options;
+	auto_error struct error problem = {0};
 
 	if (options->from > PLAN_STAGE_TOURNIQUET)
 		return journal_turn(options->journal, options->plan->run, JOURNAL_RUN_OPEN, "",
 				    err);
 	rollback_forget(e);
+	e->mirror = (struct mirror){0};
+	if (mirror_remove(options->kube, options->plan->run, &problem) < 0)
+		log_warning("the run's ConfigMaps stay in kube-system: %s", error_text(&problem));
 	return journal_turn(options->journal, options->plan->run, JOURNAL_RUN_ROLLED_BACK, "", err);
 }
 
@@ -172,7 +202,7 @@ int executor_rollback(const struct executor_options *options, struct executor_re
 
 	if (rollback_touched(options, touched, err) < 0 ||
 	    plan_undo_order(options->plan, options->from, touched, &order, err) < 0 ||
-	    executor_open(&e, options, err) < 0 ||
+	    executor_open(&e, options, err) < 0 || executor_mirror(&e, err) < 0 ||
 	    journal_turn(options->journal, options->plan->run, JOURNAL_RUN_ROLLING_BACK, back_to,
 			 err) < 0 ||
 	    rollback_walk(&e, &order, err) < 0 || rollback_end(&e, err) < 0)
