@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/plan_text.h"
 #include "model/observe.h"
 #include "plan/make.h"
 #include "step/step.h"
@@ -74,76 +75,6 @@ static int plan_canonical(const char *to, char **ret, struct error *err)
 		return error_wrap(err, "--to");
 	*ret = alloc_text(net_cidr_text(cidr).text);
 	return 0;
-}
-
-static void plan_print_steps(const struct plan *plan, enum plan_stage stage, bool wide)
-{
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *step = &plan->steps[i];
-		const struct step_kind *kind = step_kind_find(step->kind);
-		auto_buffer struct buffer line = {0};
-
-		if (step->stage != stage || !kind)
-			continue;
-		kind->describe(step, &line);
-		log_filter(line.ptr ? line.ptr : (char[]){""});
-		printf("    %s  %s\n", step->id, buffer_cstr(&line));
-		if (wide && *step->why)
-			printf("         because %s\n", step->why);
-	}
-}
-
-static void plan_print_from(const struct plan *plan)
-{
-	const json_t *range;
-	size_t i;
-
-	json_array_foreach(plan->from, i, range)
-		printf("%s%s", i ? ", " : "", json_string_value(range));
-}
-
-static void plan_print_notes(const struct plan *plan)
-{
-	const json_t *note;
-	size_t i;
-
-	json_array_foreach(plan->notes, i, note) {
-		auto_free char *text = alloc_text(json_string_value(note));
-
-		log_filter(text);
-		printf("\nnote: %s\n", text);
-	}
-}
-
-static void plan_print(const struct session *session, const struct plan *plan, const char *out)
-{
-	auto_free char *cluster = session_cluster_line(session);
-
-	printf("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
-	plan_print_from(plan);
-	printf("%s%s\n", json_array_size(plan->from) ? " -> " : "", plan->to);
-	if (plan->count == 0) {
-		printf("\nNothing to do: no step is missing on %s. What else may be wrong is said "
-		       "by:\n  %s doctor\n",
-		       plan->to, session->program);
-		plan_print_notes(plan);
-		return;
-	}
-	printf("run:     %s\n\n", plan->run);
-	for (int stage = 0; stage < PLAN_STAGE_COUNT; stage++) {
-		if (plan_count_stage(plan, (enum plan_stage)stage) == 0)
-			continue;
-		printf("  %s: %s\n", plan_stage_name((enum plan_stage)stage),
-		       plan_stage_summary((enum plan_stage)stage));
-		plan_print_steps(plan, (enum plan_stage)stage, session->output == SESSION_WIDE);
-	}
-	plan_print_notes(plan);
-	if (out)
-		printf("\nNothing was changed. Carry it out with:\n  %s apply %s\n",
-		       session->program, out);
-	else
-		printf("\nNothing was changed and nothing written; --out FILE keeps the plan for "
-		       "'apply'.\n");
 }
 
 static int plan_explain(const struct plan *plan, const char *id, struct error *err)
@@ -220,7 +151,7 @@ static int plan_run(struct session *session, const struct command_input *input, 
 
 		puts(text);
 	} else {
-		plan_print(session, &plan, settings->out);
+		plan_text_print(session, &plan, settings->out);
 	}
 	return 0;
 }
