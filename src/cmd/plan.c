@@ -98,12 +98,9 @@ static int plan_explain(const struct plan *plan, const char *id, struct error *e
 
 static int plan_write(const struct plan *plan, const char *out, struct error *err)
 {
-	auto_json json_t *document = plan_to_json(plan);
 	auto_buffer struct buffer text = {.max = LIMIT_PLAN_FILE};
-	auto_free char *dump = json_dumps(document, JSON_INDENT(1));
 
-	buffer_text(&text, dump);
-	buffer_char(&text, '\n');
+	plan_to_text(plan, &text);
 	if (buffer_check(&text, out, err) < 0)
 		return -1;
 	return file_replace(out, text.ptr, text.len, 0600, 0, err);

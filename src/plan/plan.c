@@ -85,19 +85,11 @@ size_t plan_count_stage(const struct plan *plan, enum plan_stage stage)
 	return count;
 }
 
-static json_t *plan_steps_json(const struct plan *plan)
+static json_t *plan_step_json(const struct plan_step *s)
 {
-	json_t *steps = json_array();
-
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *s = &plan->steps[i];
-
-		json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "id",
-						       s->id, "stage", plan_stage_name(s->stage),
-						       "kind", s->kind, "subject", s->subject,
-						       "why", s->why, "parameters", s->parameters));
-	}
-	return steps;
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "id", s->id, "stage",
+			 plan_stage_name(s->stage), "kind", s->kind, "subject", s->subject, "why",
+			 s->why, "parameters", s->parameters);
 }
 
 static json_t *plan_or_empty(json_t *value, json_t *empty)
@@ -108,18 +100,54 @@ static json_t *plan_or_empty(json_t *value, json_t *empty)
 	return json_incref(value);
 }
 
+/* All but the steps. */
+static json_t *plan_head_json(const struct plan *plan)
+{
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, "
+			 "s:o}",
+			 "schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run,
+			 "mode", plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt",
+			 plan->created_at, "cluster", "server", plan->server, "identity",
+			 plan->cluster_uid, "regime", plan->regime, "from",
+			 plan_or_empty(plan->from, json_array()), "to", plan->to, "map",
+			 plan_or_empty(plan->map, json_array()), "digest",
+			 plan_or_empty(plan->digest, json_object()), "notes",
+			 plan_or_empty(plan->notes, json_array()), "consents",
+			 plan_or_empty(plan->consents, json_array()));
+}
+
 json_t *plan_to_json(const struct plan *plan)
 {
-	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
-		"schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run, "mode",
-		plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt", plan->created_at,
-		"cluster", "server", plan->server, "identity", plan->cluster_uid, "regime",
-		plan->regime, "from", plan_or_empty(plan->from, json_array()), "to", plan->to,
-		"map", plan_or_empty(plan->map, json_array()), "digest",
-		plan_or_empty(plan->digest, json_object()), "notes",
-		plan_or_empty(plan->notes, json_array()), "consents",
-		plan_or_empty(plan->consents, json_array()), "steps", plan_steps_json(plan));
+	json_t *document = plan_head_json(plan);
+	json_t *steps = json_array();
+
+	for (size_t i = 0; i < plan->count; i++)
+		json_array_append_new(steps, plan_step_json(&plan->steps[i]));
+	json_object_set_new(document, "steps", steps);
+	return document;
+}
+
+static int plan_text_piece(const char *text, size_t len, void *data)
+{
+	buffer_append(data, text, len);
+	return 0;
+}
+
+void plan_to_text(const struct plan *plan, struct buffer *out)
+{
+	auto_json json_t *head = plan_head_json(plan);
+	auto_free char *text = json_dumps(head, JSON_INDENT(1));
+
+	/* the brace that ends the object comes behind the steps */
+	buffer_append(out, text, strlen(text) - strlen("\n}"));
+	buffer_text(out, ",\n \"steps\": [");
+	for (size_t i = 0; i < plan->count; i++) {
+		auto_json json_t *step = plan_step_json(&plan->steps[i]);
+
+		buffer_text(out, i ? ",\n  " : "\n  ");
+		json_dump_callback(step, plan_text_piece, out, 0);
+	}
+	buffer_text(out, "\n ]\n}\n");
 }
 
 static int plan_take_text(const json_t *object, const char *path, const char *file, char **ret,

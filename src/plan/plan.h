@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "plan/stage.h"
@@ -63,7 +64,10 @@ size_t plan_count_stage(const struct plan *plan, enum plan_stage stage);
 /* A new reference. */
 json_t *plan_to_json(const struct plan *plan);
 
-/* Reads what plan_to_json gives. ERROR_PARSE naming file and member for anything else, a newer
+/* Appends the same as text, a line for each step: without a tree of all of them. */
+void plan_to_text(const struct plan *plan, struct buffer *out);
+
+/* Reads what plan_to_json and plan_to_text give. ERROR_PARSE naming file and member for anything else, a newer
  * schema too. */
 must_check int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err);
 
