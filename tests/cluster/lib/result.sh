@@ -35,7 +35,7 @@ result_json() {
 	jq -nc --arg scenario "$1" --arg version "$2" --argjson seconds "$3" --argjson status "$4" --arg error "$5" \
 		--arg commit "$(git rev-parse --short HEAD 2>/dev/null)" --arg date "$(date -u +%F)" \
 		--slurpfile facts "$RESULT/facts" --slurpfile checks "$RESULT/checks" '
-		($facts | add // {}) as $f | ($f.probes // []) as $probes
+		($facts | add // {}) as $f | ($f.probes // [] | map(select((.name // "") | startswith("control") | not))) as $probes
 		| { scenario: $scenario, version: $version, commit: $commit, date: $date,
 			ok: ($status == 0 and ($checks | length > 0 and all(.ok))), seconds: $seconds,
 			requests: ([$probes[].requests] | add // 0), failed: ([$probes[].failed] | add // 0) }
