@@ -131,9 +131,10 @@ static int apply_run(struct session *session, const struct command_input *input,
 		return 0;
 	}
 	if (!settings->dry_run) {
-		question = alloc_format("carrying out %zu steps on this cluster",
-					open.plan.count -
-						plan_count_stage(&open.plan, PLAN_STAGE_FINALIZE));
+		size_t steps = open.plan.count - plan_count_stage(&open.plan, PLAN_STAGE_FINALIZE);
+
+		question = alloc_format("carrying out %zu step%s on this cluster", steps,
+					steps == 1 ? "" : "s");
 		if ((!known && consent_check(session, &open.plan, settings->accept, err) < 0) ||
 		    session_consent(session, question, err) < 0 ||
 		    journal_begin(open.journal, open.plan.run,

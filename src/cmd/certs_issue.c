@@ -307,9 +307,10 @@ static int wait_served(const struct issue *issue, struct certs_result *result, s
 		if (!waiting)
 			return 0;
 		if (waited >= SERVED_WITHIN_MS) {
-			log_warning("%zu API servers do not serve the new certificate after %d s; "
+			log_warning("%zu API server%s not serve the new certificate after %d s; "
 				    "see 'kubectl renumber certs'",
-				    waiting, SERVED_WITHIN_MS / 1000);
+				    waiting, waiting == 1 ? " does" : "s do",
+				    SERVED_WITHIN_MS / 1000);
 			return 0;
 		}
 		if (clock_sleep_ms(SERVED_POLL_MS, err) < 0)
@@ -331,11 +332,13 @@ static int change_node(const struct issue *issue, const struct cluster_node *nod
 	struct certs_done *done = &result->items[result->count];
 
 	if (node_call(issue->session->pool, node->name, request, &reply, err) < 0)
-		return result->count ? error_wrap(err,
-						  "after %zu control planes were done (old pairs "
-						  "in /var/lib/kubectl-renumber/%s/pki there)",
-						  result->count, result->run)
-				     : -1;
+		return result->count
+			       ? error_wrap(err,
+					    "after %zu control plane%s done (old pairs "
+					    "in /var/lib/kubectl-renumber/%s/pki there)",
+					    result->count, result->count == 1 ? " was" : "s were",
+					    result->run)
+			       : -1;
 	*done = (struct certs_done){
 		.node = node->name,
 		.certificates = json_incref(json_path(reply, "certificates")),
