@@ -104,7 +104,7 @@ after_joins() {
 
 # after_join NODE: in this shell, for the cluster is larger then
 after_join() {
-	local node=$1 program all=$NODES
+	local node=$1 all=$NODES
 
 	mkdir -p "$DIR/nodes/$node" || return 1
 	boot_address "$node" >"$DIR/nodes/$node/address"
@@ -119,16 +119,31 @@ after_join() {
 		runtime_prepare
 		access_add "$node" "$(node_address "$node")"
 		node_start "$node" "$(node_address "$node")"
+		after_images "$node"
+		after_routes "$node" "$all"
 		[[ $node = *worker* ]] || kubeadm_share_authorities "${all%% *}" "$node"
 		kubeadm_join "$node"
 		boot_joined "$node"
-		NODES=$node
-		mkdir -p "$DIR/nodes/$node/lib/probe"
-		: >"$DIR/nodes/$node/lib/probe/targets-pod"
-		for program in calico client echo probe; do
-			workload_image "$program"
-		done
 	) || { NODES=$all; return 1; }
+}
+
+after_images() {
+	local program NODES=$1
+
+	mkdir -p "$DIR/nodes/$1/lib/probe"
+	: >"$DIR/nodes/$1/lib/probe/targets-pod"
+	for program in calico client echo probe; do
+		workload_image "$program"
+	done
+}
+
+# after_routes NODE OTHERS: to the Pods that are there already
+after_routes() {
+	local other
+
+	for other in $2; do
+		ip -n "kr-$NAME.$1" route replace "$(node_pod_cidr "$other")" via "$(node_address "$other")"
+	done
 }
 
 # after_works NODE: ready, right DNS address, reaches the API from itself and from a Pod

@@ -55,7 +55,7 @@ scenario_cluster() {
 scenario_proxy() {
 	case $1:$2 in
 	migrate-procedure:* | incident-*) echo iptables ;;
-	*:1.32.2) ! scenario_healthy "$1" || { echo mixed; return; }; echo iptables ;;
+	*:1.32.2*) ! scenario_healthy "$1" || { echo mixed; return; }; echo iptables ;;
 	*) echo iptables ;;
 	esac
 }
