@@ -169,7 +169,7 @@ migrate_many() {
 	many_create
 	migrate_plan
 	FRONT_NEW=$(new_address shop front)
-	fact load_before "$(cut -d ' ' -f 1 /proc/loadavg)"
+	BUSY=$(machine_busy)
 	follow_note 'the probes begin'
 	many_targets | probes_start
 	many_callers

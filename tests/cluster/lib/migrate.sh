@@ -187,8 +187,18 @@ consents_read() {
 	[ -z "$codes" ] || CONSENTS+=(--accept "$codes")
 }
 
+# machine_busy: "BUSY ALL" ticks of all processors since the machine started
+machine_busy() {
+	awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print all - $5 - $6, all }' /proc/stat
+}
+
+# machine_busy_since "BUSY ALL": percent
+machine_busy_since() {
+	machine_busy | awk -v before="$1" '{ split(before, b, " "); printf "%d\n", 100 * ($1 - b[1]) / ($2 - b[2] + 1) }'
+}
+
 migrate_begin() {
-	fact load_before "$(cut -d ' ' -f 1 /proc/loadavg)"
+	BUSY=$(machine_busy)
 	follow_note 'the probes begin'
 	migrate_probes
 	watch_flips
@@ -202,7 +212,7 @@ migrate_end() {
 	watch_end
 	probes_stop
 	migrate_measured "$@"
-	fact load_after "$(cut -d ' ' -f 1 /proc/loadavg)"
+	fact machine_busy_percent "$(machine_busy_since "$BUSY")"
 }
 
 # migrate: the whole way, and what it looks like afterwards

@@ -96,7 +96,7 @@ migrate_procedure() {
 	local end
 
 	objects_keep before
-	fact load_before "$(cut -d ' ' -f 1 /proc/loadavg)"
+	BUSY=$(machine_busy)
 	: >"$RESULT/steps"
 	follow_note 'the probes begin'
 	migrate_targets | grep -v -e '^tcp service-new' -e '^dns dns-new' | probes_start
