@@ -127,39 +127,33 @@ static json_t *alias_api_endpoints(const struct cluster *c)
 	return endpoints;
 }
 
-char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *namespace_,
-			const char *name, const struct cluster_service *service, const char *old,
-			const char *new_)
+json_t *planner_alias(struct planner *p, const struct planner_alias *wanted)
 {
-	bool api = strcmp(namespace_, "default") == 0 && strcmp(name, "kubernetes") == 0;
-	const char *mechanism = alias_mechanism(p, old, stage == PLAN_STAGE_TOURNIQUET);
+	const char *mechanism = alias_mechanism(p, wanted->old, wanted->dead);
 	bool by_status = strcmp(mechanism, "clusterip") != 0;
-	char *alias = alias_unique_name(p, namespace_, name,
-					by_status ? "-renumber-bridge" : "-renumber-previous");
-	auto_free char *subject = planner_subject("Service", namespace_, alias);
-	json_t *addresses = json_pack("[s]", old);
+	auto_free char *alias =
+		alias_unique_name(p, wanted->namespace_, wanted->name,
+				  by_status ? "-renumber-bridge" : "-renumber-previous");
+	json_t *addresses = json_pack("[s]", wanted->old);
 	json_t *own = by_status ? planner_own_address(p) : NULL;
-	json_t *parameters =
-		json_pack("{s:s, s:s, s:s, s:s, s:o}", "namespace", namespace_, "name", alias, "of",
-			  name, "mechanism", mechanism, "addresses", addresses);
-	struct plan_step *step;
+	json_t *parameters = json_pack("{s:s, s:s, s:s, s:s, s:o}", "namespace", wanted->namespace_,
+				       "name", alias, "of", wanted->name, "mechanism", mechanism,
+				       "addresses", addresses);
 
-	if (new_)
-		json_array_append_new(addresses, json_string(new_));
+	if (wanted->new_)
+		json_array_append_new(addresses, json_string(wanted->new_));
 	if (own)
 		json_object_set_new(parameters, "clusterIP", own);
-	if (api) {
+	if (strcmp(wanted->namespace_, "default") == 0 && strcmp(wanted->name, "kubernetes") == 0) {
 		json_object_set_new(parameters, "endpoints", alias_api_endpoints(p->cluster));
 		json_object_set_new(parameters, "template",
 				    json_pack("{s:[{s:s, s:i, s:s, s:i}]}", "ports", "name",
 					      "https", "port", 443, "protocol", "TCP", "targetPort",
 					      6443));
-	} else if (service && !service->has_selector) {
+	} else if (wanted->service && !wanted->service->has_selector) {
 		json_object_set_new(parameters, "copyEndpoints", json_true());
 	}
-	step = plan_add(p->plan, stage, "alias", subject, parameters);
-	plan_step_why(step, "running containers dial %s until they are restarted", old);
-	return alias;
+	return parameters;
 }
 
 /* "front-end" is FRONT_END in the variables that kubelet makes (pkg/kubelet/envvars). */
@@ -215,30 +209,45 @@ static const struct cluster_service *alias_owner(const struct cluster *c, const 
 	return NULL;
 }
 
+static void tourniquet_alias(struct planner *p, const struct cluster_dead_address *dead,
+			     const char *namespace_, const char *name,
+			     const struct cluster_service *service)
+{
+	const struct planner_alias wanted = {
+		.namespace_ = namespace_,
+		.name = name,
+		.service = service,
+		.old = dead->address,
+		.dead = true,
+	};
+	json_t *parameters = planner_alias(p, &wanted);
+	auto_free char *subject =
+		planner_subject("Service", namespace_, json_path_text(parameters, "name"));
+
+	plan_step_why(plan_add(p->plan, PLAN_STAGE_TOURNIQUET, "alias", subject, parameters),
+		      "running containers dial %s until they are restarted", dead->address);
+}
+
 static void tourniquet_one(struct planner *p, const struct cluster_dead_address *dead)
 {
 	const struct cluster_service *service;
-	auto_free char *alias = NULL;
 
 	switch (dead->role) {
 	case CLUSTER_DEAD_KUBERNETES:
-		service = cluster_find_service(p->cluster, "default", "kubernetes");
-		alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "default", "kubernetes",
-					  service, dead->address, NULL);
+		tourniquet_alias(p, dead, "default", "kubernetes",
+				 cluster_find_service(p->cluster, "default", "kubernetes"));
 		return;
 	case CLUSTER_DEAD_DNS:
 		service = cluster_find_service(p->cluster, "kube-system", "kube-dns");
 		if (service) {
-			alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, "kube-system",
-						  "kube-dns", service, dead->address, NULL);
+			tourniquet_alias(p, dead, "kube-system", "kube-dns", service);
 			return;
 		}
 		break;
 	case CLUSTER_DEAD_OTHER:
 		service = alias_owner(p->cluster, dead->address);
 		if (service) {
-			alias = planner_add_alias(p, PLAN_STAGE_TOURNIQUET, service->namespace_,
-						  service->name, service, dead->address, NULL);
+			tourniquet_alias(p, dead, service->namespace_, service->name, service);
 			return;
 		}
 		break;

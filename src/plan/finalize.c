@@ -5,18 +5,29 @@
 #include "plan/planner.h"
 #include "text/json.h"
 
+static void finalize_alias(struct planner *p, const json_t *made)
+{
+	const char *namespace_ = json_path_text(made, "namespace");
+	const char *name = json_path_text(made, "name");
+	auto_free char *subject = planner_subject("Service", namespace_, name);
+
+	plan_add(p->plan, PLAN_STAGE_FINALIZE, "alias-delete", subject,
+		 json_pack("{s:s, s:s}", "namespace", namespace_, "name", name));
+}
+
 static void finalize_aliases(struct planner *p, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct plan_step *made = &p->plan->steps[i];
+		auto_json json_t *parameters = json_incref(p->plan->steps[i].parameters);
+		const json_t *item;
+		size_t k;
 
-		if (strcmp(made->kind, "alias") != 0)
+		if (strcmp(p->plan->steps[i].kind, "alias") == 0)
+			finalize_alias(p, parameters);
+		if (strcmp(p->plan->steps[i].kind, "aliases") != 0)
 			continue;
-		plan_add(p->plan, PLAN_STAGE_FINALIZE, "alias-delete", made->subject,
-			 json_pack("{s:s, s:s}", "namespace",
-				   json_path_text(made->parameters, "namespace"), "name",
-				   json_path_text(made->parameters, "name")));
-		/* `made` is stale here: plan_add may have moved the steps */
+		json_array_foreach(json_object_get(parameters, "services"), k, item)
+			finalize_alias(p, item);
 	}
 }
 

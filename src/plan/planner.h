@@ -90,15 +90,28 @@ must_check int planner_own_map(const struct planner *p, struct net_map *ret, str
 must_check int planner_check_own_map(const struct planner *p, const struct net_map *own,
 				     struct error *err);
 
-/* Adds the step that keeps `old` (and meanwhile `new_`, may be NULL) answering for `service`
- * (NULL: default/kubernetes that is gone). Gives the alias' name, for the caller to free. */
-char *planner_add_alias(struct planner *p, enum plan_stage stage, const char *namespace_,
-			const char *name, const struct cluster_service *service, const char *old,
-			const char *new_);
+/* What keeps an old address answering. */
+struct planner_alias {
+	const char *namespace_;
+	const char *name;		       /* of the Service */
+	const struct cluster_service *service; /* NULL: default/kubernetes that is gone */
+	const char *old;
+	const char *new_; /* answers, too, until the alias is trimmed; NULL: does not */
+	bool dead;	  /* nobody holds the old address now */
+};
 
-/* An address of the new range that nothing has or gets, from the upper end downwards: far from the
- * host parts that Services keep. It is given out once. NULL: none is free. */
+/* The parameters of a step of kind "alias"; a new reference. */
+json_t *planner_alias(struct planner *p, const struct planner_alias *wanted);
+
+/* An address of the new range for the clusterIP of something that the run makes, each time another
+ * one: a JSON text, or NULL when none is free. */
 json_t *planner_own_address(struct planner *p);
+
+/* Emits the steps that move p->moves, which are in p->map. */
+void planner_move(struct planner *p);
+
+/* API servers call it: for a webhook, a conversion or an aggregated API. */
+bool planner_is_called(const struct planner *p, const struct cluster_service *s);
 
 /* "Kind/namespace/name"; the caller frees. */
 char *planner_subject(const char *kind, const char *namespace_, const char *name);

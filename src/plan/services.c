@@ -163,76 +163,6 @@ static int services_map(struct planner *p, struct error *err)
 	return result;
 }
 
-static const char *services_new_address(const struct planner *p, const struct cluster_service *s,
-					struct net_text *text)
-{
-	const struct net_map_pair *pair;
-	struct net_address old;
-
-	if (!net_address_read(slice_of(s->cluster_ips.items[0]), &old))
-		return NULL;
-	pair = net_map_find(&p->map, old);
-	if (!pair)
-		return NULL;
-	*text = net_address_text(pair->to);
-	return text->text;
-}
-
-/* API servers call it: for a webhook, a conversion or an aggregated API. */
-static bool services_is_called(const struct planner *p, const struct cluster_service *s)
-{
-	for (size_t i = 0; i < p->cluster->caller_count; i++)
-		if (planner_service_is(s, p->cluster->callers[i].namespace_,
-				       p->cluster->callers[i].service))
-			return true;
-	return false;
-}
-
-static void services_flip(struct planner *p, const struct cluster_service *s, const char *new_,
-			  const char *alias)
-{
-	auto_free char *subject = planner_subject("Service", s->namespace_, s->name);
-	const char *old = s->cluster_ips.items[0];
-	json_t *parameters =
-		json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:s}", "namespace", s->namespace_, "name",
-			  s->name, "uid", s->uid, "from", old, "to", new_, "alias", alias);
-
-	/* the other family's address stays */
-	for (size_t i = 1; i < s->cluster_ips.count; i++) {
-		json_array_append_new(json_object_get(parameters, "from"),
-				      json_string(s->cluster_ips.items[i]));
-		json_array_append_new(json_object_get(parameters, "to"),
-				      json_string(s->cluster_ips.items[i]));
-	}
-	if (p->cluster->kubeadm_dns_domain)
-		json_object_set_new(parameters, "domain",
-				    json_string(p->cluster->kubeadm_dns_domain));
-	/* API servers look the name up in the node's DNS, which knows no Service */
-	if (services_is_called(p, s))
-		json_object_set_new(parameters, "externalName", json_string(old));
-	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, "flip", subject, parameters),
-		      "its address %s is outside of the new range", old);
-	json_array_append_new(p->plan->map,
-			      json_pack("{s:s, s:s, s:s, s:s}", "namespace", s->namespace_, "name",
-					s->name, "from", old, "to", new_));
-}
-
-static void services_trim(struct planner *p, const struct cluster_service *s, const char *alias)
-{
-	auto_free char *subject = planner_subject("Service", s->namespace_, alias);
-
-	plan_add(p->plan, PLAN_STAGE_SERVICES, "alias-trim", subject,
-		 json_pack("{s:s, s:s, s:[s]}", "namespace", s->namespace_, "name", alias,
-			   "addresses", s->cluster_ips.items[0]));
-}
-
-static void services_proxies(struct planner *p)
-{
-	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, "proxies", "all nodes",
-			       json_pack("{s:i}", "ms", 2500)),
-		      "kube-proxy programs changes at most once a second");
-}
-
 /* default/kubernetes that is gone comes back by itself once its address can be given out. */
 static void services_kubernetes(struct planner *p)
 {
@@ -244,67 +174,6 @@ static void services_kubernetes(struct planner *p)
 		      "no in-cluster client that starts now finds the API server without it");
 }
 
-/* First every alias, each answering for both addresses; then all flips; then trim. */
-static void services_group(struct planner *p, size_t begin, size_t end)
-{
-	char **aliases = alloc_array(end, sizeof(*aliases));
-
-	for (size_t i = begin; i < end; i++) {
-		const struct cluster_service *s = p->moves[i];
-		struct net_text text;
-		const char *new_ = services_new_address(p, s, &text);
-
-		if (new_)
-			aliases[i] = planner_add_alias(p, PLAN_STAGE_SERVICES, s->namespace_,
-						       s->name, s, s->cluster_ips.items[0], new_);
-	}
-	services_proxies(p);
-	for (size_t i = begin; i < end; i++) {
-		struct net_text text;
-		const char *new_ = services_new_address(p, p->moves[i], &text);
-
-		if (new_)
-			services_flip(p, p->moves[i], new_, aliases[i]);
-	}
-	services_proxies(p);
-	for (size_t i = begin; i < end; i++) {
-		if (aliases[i])
-			services_trim(p, p->moves[i], aliases[i]);
-		free(aliases[i]);
-	}
-	free(aliases);
-}
-
-/* Few enough that one window of the proxies holds them. */
-#define SERVICES_GROUP 25
-
-/* How many of the Services from here on move together: on a broken cluster, where seconds count,
- * all. On a healthy one default/kubernetes, cluster DNS and what API servers call go alone, each
- * proved before the next. */
-static size_t services_group_size(const struct planner *p, size_t begin)
-{
-	const struct cluster_service *s = p->moves[begin];
-	size_t left = p->move_count - begin;
-	bool alone = planner_service_is(s, "default", "kubernetes") ||
-		     planner_service_is(s, "kube-system", "kube-dns") || services_is_called(p, s);
-
-	if (!planner_migrates(p))
-		return left;
-	if (alone)
-		return 1;
-	return left < SERVICES_GROUP ? left : SERVICES_GROUP;
-}
-
-static void services_steps(struct planner *p)
-{
-	size_t count;
-
-	for (size_t begin = 0; begin < p->move_count; begin += count) {
-		count = services_group_size(p, begin);
-		services_group(p, begin, begin + count);
-	}
-}
-
 int planner_services(struct planner *p, struct error *err)
 {
 	services_kubernetes(p);
@@ -312,6 +181,6 @@ int planner_services(struct planner *p, struct error *err)
 		return 0;
 	if (services_map(p, err) < 0)
 		return -1;
-	services_steps(p);
+	planner_move(p);
 	return 0;
 }

@@ -84,6 +84,8 @@ static void outline_list(struct buffer *out, const json_t *parameters, const cha
 			text = json_path_text(item, "value");
 		if (!text)
 			text = json_path_text(item, "subject");
+		if (!text)
+			text = json_path_text(item, "name");
 		buffer_format(out, "%s%s", i ? "," : "", text ? text : "?");
 	}
 }
@@ -91,8 +93,9 @@ static void outline_list(struct buffer *out, const json_t *parameters, const cha
 static void outline_step(struct buffer *out, const struct plan_step *step)
 {
 	static const char *const texts[] = {"mechanism", "clusterIP", "range", "keepOut"};
-	static const char *const lists[] = {"addresses", "from", "to",	"flags",     "cidrs",
-					    "add",	 "new",	 "dns", "workloads", "remove"};
+	static const char *const lists[] = {"addresses", "from",   "to",      "flags",
+					    "cidrs",	 "add",	   "new",     "dns",
+					    "workloads", "remove", "services"};
 
 	buffer_format(out, "%s %s %s", plan_stage_name(step->stage), step->kind, step->subject);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -106,18 +109,28 @@ static void outline_step(struct buffer *out, const struct plan_step *step)
 	buffer_char(out, '\n');
 }
 
+static void outline_move(struct buffer *out, const json_t *flip)
+{
+	const char *external = json_path_text(flip, "externalName");
+
+	buffer_format(out, "%s/%s %s %s%s%s\n", json_path_text(flip, "namespace"),
+		      json_path_text(flip, "name"), json_path_text(flip, "from.0"),
+		      json_path_text(flip, "to.0"), external ? " by " : "",
+		      external ? external : "");
+}
+
+/* Each group of flips behind a line of its own. */
 static void outline_moves(struct buffer *out, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *step = &plan->steps[i];
-		const char *external = json_path_text(step->parameters, "externalName");
+		const json_t *flip;
+		size_t k;
 
-		if (strcmp(step->kind, "flip") != 0)
+		if (strcmp(plan->steps[i].kind, "flip-group") != 0)
 			continue;
-		buffer_format(out, "%s %s %s%s%s\n", step->subject,
-			      json_path_text(step->parameters, "from.0"),
-			      json_path_text(step->parameters, "to.0"), external ? " by " : "",
-			      external ? external : "");
+		buffer_text(out, "group\n");
+		json_array_foreach(json_path(plan->steps[i].parameters, "services"), k, flip)
+			outline_move(out, flip);
 	}
 }
 
