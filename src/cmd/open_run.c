@@ -238,6 +238,10 @@ int open_run_rollback(struct session *session, struct open_run *open, enum plan_
 		.folder = open->folder,
 		.from = from,
 		.until = PLAN_STAGE_DRAIN,
+		/* what is lost on the way back is counted; stopping there would help nobody */
+		.max_failed = {.failed = 100, .percent = true},
+		.live = session->live,
+		.colour = session->live_colour,
 		.adopt = open->adopt,
 	};
 
