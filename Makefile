@@ -46,7 +46,7 @@ KR_LDFLAGS = -Wl,-z,relro,-z,now -Wl,--gc-sections $(SANITIZE) $(CFLAGS) $(LDFLA
 
 SRC := $(wildcard src/*.c src/*/*.c)
 MAINS := src/main.c src/agent/main.c
-LAB_SRC := $(wildcard lab/*.c lab/*/*.c)
+LAB_SRC := $(wildcard lab/*.c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out $(MAINS),$(SRC)))
 AGENT_OBJ := $(call obj,$(filter-out $(MAINS),$(wildcard $(patsubst %,src/%/*.c,agent pki text net base))))
@@ -54,7 +54,7 @@ TEST_LIB_OBJ := $(call obj,$(filter-out tests/lib/fuzz_replay.c,$(wildcard tests
 
 CLI := $(if $(wildcard src/main.c),$(BUILD)/kubectl-renumber)
 AGENT := $(if $(wildcard src/agent/main.c),$(BUILD)/renumber-agent)
-LAB := $(if $(wildcard lab/main.c),$(BUILD)/renumber-lab)
+LAB := $(if $(wildcard lab/main.c),$(BUILD)/renumber-lab $(BUILD)/renumber-lab-hurry.so)
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 # programs that the scripts of these folders run
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.c tests/crash/*.c))
@@ -118,6 +118,12 @@ $(BUILD)/renumber-lab: $(call obj,$(LAB_SRC)) $(BUILD)/libkr.a
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) $(LAB_LIBS)
 	$(split)
 
+# preloaded into programs that may be of another kind: neither sanitizers nor -pie
+$(BUILD)/renumber-lab-hurry.so: lab/hurry/hurry.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
+
 $(UNIT) $(TEST_PROGRAMS) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libkr.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS)
@@ -173,7 +179,7 @@ coverage:
 SHELLS := bash zsh fish
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 755 $(CLI) $(AGENT) $(LAB) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(CLI) $(AGENT) $(filter-out %.so,$(LAB)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard doc/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	$(if $(wildcard doc/*.5),install -m 644 $(wildcard doc/*.5) $(DESTDIR)$(PREFIX)/share/man/man5)
 	tools/install-completion $(CLI) $(DESTDIR)$(PREFIX) $(SHELLS)

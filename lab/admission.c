@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/slice.h"
+#include "lab/selector.h"
 #include "net/address.h"
 #include "text/json.h"
 
@@ -23,13 +24,13 @@ static bool admission_has(const json_t *list, const char *text)
 	return false;
 }
 
-static bool admission_matches(const json_t *policy, const struct store_type *type,
+static bool admission_matches(const json_t *rules, const struct store_type *type,
 			      const char *operation)
 {
 	const json_t *rule;
 	size_t i;
 
-	json_array_foreach(json_path(policy, "spec.matchConstraints.resourceRules"), i, rule) {
+	json_array_foreach(rules, i, rule) {
 		if (admission_has(json_object_get(rule, "apiGroups"), type->group) &&
 		    admission_has(json_object_get(rule, "resources"), type->plural) &&
 		    admission_has(json_object_get(rule, "operations"), operation))
@@ -79,13 +80,13 @@ static bool admission_holds(const json_t *value, const char *address)
 	return false;
 }
 
-/* The object holds one of the addresses that stand in quotes in the text. */
-static bool admission_refuses(const char *text, const json_t *object)
+/* The object holds one of the addresses that stand in single quotes in the text. */
+static bool admission_text_refuses(const char *text, const json_t *object)
 {
 	const char *at = text;
 
-	while ((at = strpbrk(at, "'\""))) {
-		const char *end = strchr(at + 1, *at);
+	while ((at = strchr(at, '\''))) {
+		const char *end = strchr(at + 1, '\'');
 		auto_free char *word = NULL;
 		struct net_address address;
 
@@ -101,8 +102,22 @@ static bool admission_refuses(const char *text, const json_t *object)
 	return false;
 }
 
-int admission_check(struct lab *lab, const struct store_type *type, const char *operation,
-		    const json_t *object, struct answer *answer)
+static bool admission_refuses(const json_t *policy, const json_t *object)
+{
+	const json_t *validation;
+	size_t i;
+
+	json_array_foreach(json_path(policy, "spec.validations"), i, validation) {
+		const char *expression = json_path_text(validation, "expression");
+
+		if (expression && admission_text_refuses(expression, object))
+			return true;
+	}
+	return false;
+}
+
+static int admission_policies(struct lab *lab, const struct store_type *type, const char *operation,
+			      const json_t *object, struct answer *answer)
 {
 	const char *object_name = json_path_text(object, "metadata.name");
 	const char *key;
@@ -112,14 +127,66 @@ int admission_check(struct lab *lab, const struct store_type *type, const char *
 		const char *name = json_path_text(policy, "metadata.name");
 		auto_free char *text = json_print(json_path(policy, "spec"));
 
-		if (!admission_matches(policy, type, operation) || !admission_is_bound(lab, name) ||
-		    !object_name || !admission_names(text, object_name) ||
-		    !admission_refuses(text, object))
+		if (!admission_matches(json_path(policy, "spec.matchConstraints.resourceRules"),
+				       type, operation) ||
+		    !admission_is_bound(lab, name) || !object_name ||
+		    !admission_names(text, object_name) || !admission_refuses(policy, object))
 			continue;
 		return answer_refuse(answer, 422, "Invalid",
 				     "%s \"%s\" is forbidden: ValidatingAdmissionPolicy '%s' with "
-				     "binding '%s' denied request: failed expression",
-				     type->plural, object_name, name, name);
+				     "binding '%s' denied request: %s",
+				     type->plural, object_name, name, name,
+				     json_path_text(policy, "spec.validations.0.message"));
 	}
 	return 0;
+}
+
+/* Nobody in the lab answers a webhook: one that matches and must not fail refuses. */
+static bool admission_hook_refuses(struct lab *lab, const json_t *hook,
+				   const struct store_type *type, const char *operation,
+				   const json_t *object)
+{
+	const char *space = json_path_text(object, "metadata.namespace");
+	const json_t *namespace_ = space ? store_find(lab->store, "namespaces", NULL, space) : NULL;
+
+	return json_path_is(hook, "failurePolicy", "Fail") &&
+	       admission_matches(json_object_get(hook, "rules"), type, operation) &&
+	       selector_equal(json_path(hook, "namespaceSelector.matchLabels"),
+			      json_path(namespace_, "metadata.labels")) &&
+	       selector_equal(json_path(hook, "objectSelector.matchLabels"),
+			      json_path(object, "metadata.labels"));
+}
+
+static int admission_hooks(struct lab *lab, const struct store_type *type, const char *operation,
+			   const json_t *object, struct answer *answer)
+{
+	const char *key;
+	json_t *configuration;
+
+	json_object_foreach(store_all(lab->store, "validatingwebhookconfigurations"), key,
+			    configuration) {
+		const json_t *hook;
+		size_t i;
+
+		json_array_foreach(json_object_get(configuration, "webhooks"), i, hook) {
+			const char *name = json_path_text(hook, "name");
+
+			if (!admission_hook_refuses(lab, hook, type, operation, object))
+				continue;
+			return answer_refuse(
+				answer, 500, "InternalError",
+				"Internal error occurred: failed calling webhook \"%s\": failed to "
+				"call webhook: connect: connection refused",
+				name ? name : "");
+		}
+	}
+	return 0;
+}
+
+int admission_check(struct lab *lab, const struct store_type *type, const char *operation,
+		    const json_t *object, struct answer *answer)
+{
+	if (admission_policies(lab, type, operation, object, answer) < 0)
+		return -1;
+	return admission_hooks(lab, type, operation, object, answer);
 }

@@ -47,7 +47,8 @@ static json_t *control_attach(struct lab_node *node)
 		return control_problem("no route to host");
 	if (node_show(node, &err) < 0)
 		return control_problem(error_text(&err));
-	return json_pack("{s:s,s:s}", "root", node->folder, "agent", node->lab->agent);
+	return json_pack("{s:s,s:s,s:i}", "root", node->folder, "agent", node->lab->agent,
+			 "sparing", node->lab->options.sparing);
 }
 
 static json_t *control_restart_kubelet(struct lab_node *node)

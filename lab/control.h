@@ -8,7 +8,7 @@
  * The unix socket FOLDER/control, by which what runs beside the lab asks it. One JSON object a line,
  * one line in answer:
  *
- *	{"do":"attach","node":"cp1"} => {"root":"…","agent":"…"} or {"error":"…"}
+ *	{"do":"attach","node":"cp1"} => {"root":"…","agent":"…","sparing":1} or {"error":"…"}
  *	{"do":"restart-kubelet","node":"cp1"} => {}
  *	{"do":"relay","node":"cp1","address":"10.96.0.1","port":443,"protocol":"TCP"} =>
  *		{"address":"127.0.0.1","port":34567,"answers":true}: what stands for that place

@@ -28,6 +28,7 @@ struct lab_options {
 	int workers;
 	int services; /* besides those that every cluster has */
 	int pace;
+	int sparing; /* probes ask so many times less often than they are told to */
 	uint64_t seed;
 };
 
@@ -123,7 +124,9 @@ struct lab {
 	char *bitmap_range;
 	json_t *bitmap;	    /* owned; address: true */
 	json_t *node_ports; /* owned; "30080/TCP": "namespace/name" */
-	json_t *ends;	    /* owned; since when a ServiceCIDR (by UID) has nothing in its way */
+	const char *leader; /* the node whose controller-manager leads; NULL */
+	int64_t led_at;
+	json_t *ends; /* owned; since when a ServiceCIDR (by UID) has nothing in its way */
 	uint64_t proxy_version; /* Services and slices have changed so often */
 	json_t *table;		/* owned; what proxies program, as of table_version */
 	uint64_t table_version;

@@ -22,6 +22,7 @@ struct loop_timer {
 struct loop_watcher {
 	loop_ready *fn; /* NULL: none */
 	void *data;
+	uint32_t life; /* a number is used again as soon as it is closed */
 };
 
 struct loop {
@@ -93,7 +94,8 @@ int64_t loop_wall_s(const struct loop *l, int64_t at)
 
 void loop_watch(struct loop *l, int fd, uint32_t events, loop_ready *fn, void *data)
 {
-	struct epoll_event event = {.events = events, .data = {.fd = fd}};
+	struct epoll_event event = {.events = events};
+	uint32_t life;
 
 	while ((size_t)fd >= l->watcher_count) {
 		size_t count = alloc_capacity(l->watcher_count, (size_t)fd + 1);
@@ -103,8 +105,10 @@ void loop_watch(struct loop *l, int fd, uint32_t events, loop_ready *fn, void *d
 			l->watchers[i] = (struct loop_watcher){0};
 		l->watcher_count = count;
 	}
+	life = l->watchers[fd].life;
+	event.data.u64 = (uint64_t)life << 32 | (uint32_t)fd;
 	epoll_ctl(l->epoll, l->watchers[fd].fn ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-	l->watchers[fd] = (struct loop_watcher){fn, data};
+	l->watchers[fd] = (struct loop_watcher){fn, data, life};
 }
 
 void loop_forget(struct loop *l, int fd)
@@ -112,7 +116,7 @@ void loop_forget(struct loop *l, int fd)
 	if (fd < 0 || (size_t)fd >= l->watcher_count || !l->watchers[fd].fn)
 		return;
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
-	l->watchers[fd] = (struct loop_watcher){0};
+	l->watchers[fd] = (struct loop_watcher){.life = l->watchers[fd].life + 1};
 }
 
 void loop_prepare(struct loop *l, loop_before *fn, void *data)
@@ -267,10 +271,11 @@ void loop_run(struct loop *l)
 			break;
 		count = epoll_wait(l->epoll, events, LOOP_EVENTS, wait);
 		for (int i = 0; i < count; i++) {
-			const struct loop_watcher *w = &l->watchers[events[i].data.fd];
+			uint64_t id = events[i].data.u64;
+			const struct loop_watcher *w = &l->watchers[(uint32_t)id];
 
 			/* an earlier one of this round may have forgotten it */
-			if (w->fn)
+			if (w->fn && w->life == id >> 32)
 				w->fn(w->data, events[i].events);
 		}
 	}

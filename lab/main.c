@@ -32,6 +32,7 @@ struct main_options {
 	const char *folder;
 	struct lab_options lab;
 	struct fault_options fault;
+	uint64_t hurry;
 	char **command; /* NULL: until it is interrupted */
 };
 
@@ -53,7 +54,11 @@ static void main_help(void)
 	      "  --services N        so many Services more\n"
 	      "  --nodes N           so many workers (2)\n"
 	      "  --control-planes N  (3)\n"
+	      "  --hurry N           the tool sleeps a N-th of what it means to, and does not "
+	      "notice\n"
 	      "  --pace N            the cluster's clock runs so many times as fast (10)\n"
+	      "  --sparing N         probes ask so many times less often (4 with less than 4 "
+	      "processors)\n"
 	      "  --seed N            of everything random (1)\n"
 	      "  --folder PATH       keeps its files there, an empty or new folder\n"
 	      "  --kill-at N         kills COMMAND when it has made its N-th change\n"
@@ -87,10 +92,16 @@ static int main_option(struct main_options *o, const char *name, const char *val
 		const char *name;
 		uint64_t max;
 	} numbers[] = {
-		{"--services", 100000},	       {"--nodes", 10000},
-		{"--control-planes", 9},       {"--pace", 1000},
-		{"--seed", UINT64_MAX},	       {"--kill-at", UINT32_MAX},
-		{"--kill-before", UINT32_MAX}, {"--fault-every", UINT32_MAX},
+		{"--services", 100000},
+		{"--nodes", 10000},
+		{"--control-planes", 9},
+		{"--pace", 1000},
+		{"--seed", UINT64_MAX},
+		{"--kill-at", UINT32_MAX},
+		{"--kill-before", UINT32_MAX},
+		{"--fault-every", UINT32_MAX},
+		{"--hurry", 1000},
+		{"--sparing", 1000},
 	};
 	uint64_t number = 0;
 	size_t i = 0;
@@ -129,6 +140,12 @@ static int main_option(struct main_options *o, const char *name, const char *val
 		break;
 	case 7:
 		o->fault.every = (unsigned int)number;
+		break;
+	case 8:
+		o->hurry = number;
+		break;
+	case 9:
+		o->lab.sparing = number ? (int)number : 1;
 		break;
 	default:
 		o->fault.kill_at = number;
@@ -172,13 +189,19 @@ static int main_parse(int argc, char **argv, struct main_options *o, struct erro
 /* --- the command ------------------------------------------------------------------------------ */
 
 /* What the command finds in its PATH: the tool, told how to get to the nodes. */
-static int main_put_wrapper(const struct lab *lab, const char *beside, struct error *err)
+static int main_put_wrapper(const struct main_options *o, const struct lab *lab, const char *beside,
+			    struct error *err)
 {
 	auto_free char *path = alloc_format("%s/bin/kubectl-renumber", lab->folder);
+	auto_free char *hurry = o->hurry ? alloc_format("LD_PRELOAD='%s/renumber-lab-hurry.so' "
+							"RENUMBER_LAB_HURRY=%llu\n"
+							"export LD_PRELOAD RENUMBER_LAB_HURRY\n",
+							beside, (unsigned long long)o->hurry)
+					 : alloc_text("");
 	auto_free char *text = alloc_format(
-		"#!/bin/sh\nexec '%s/kubectl-renumber' --ssh-command \"'%s' as-ssh '%s'\" "
+		"#!/bin/sh\n%sexec '%s/kubectl-renumber' --ssh-command \"'%s' as-ssh '%s'\" "
 		"--state-dir '%s/state' \"$@\"\n",
-		beside, lab->program, lab->folder, lab->folder);
+		hurry, beside, lab->program, lab->folder, lab->folder);
 
 	return folder_write(path, slice_of(text), 0755, err);
 }
@@ -297,7 +320,7 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	lab->fault = fault_new(&o->fault);
 	result = scenario_play(lab, o->scenario, err);
 	if (result == 0)
-		result = main_put_wrapper(lab, beside, err);
+		result = main_put_wrapper(o, lab, beside, err);
 	if (result == 0)
 		result = cluster_open(lab, err);
 	if (result == 0)
@@ -340,6 +363,7 @@ int main(int argc, char **argv)
 	auto_error struct error err = {0};
 	int result;
 
+	o.lab.sparing = sysconf(_SC_NPROCESSORS_ONLN) < 4 ? 4 : 1;
 	signal(SIGPIPE, SIG_IGN);
 	json_set_alloc_funcs(alloc_bytes, free);
 	if (argc > 1 && strcmp(argv[1], "as-ssh") == 0)

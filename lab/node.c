@@ -20,9 +20,11 @@
 
 enum {
 	NODE_LOOK_MS = 500,
+	NODE_LOOK_PLAYED_MS = 4000,
 	NODE_STOP_MS = 1000,
 	NODE_START_MS = 8000, /* some 40 s on a real node, mostly waiting for watches to end */
 	NODE_RELOAD_MS = 1500,
+	NODE_GRAIN_MS = 2000,
 };
 
 #define NODE_MANIFESTS "/etc/kubernetes/manifests"
@@ -365,7 +367,9 @@ static void node_look_around(void *data)
 	for (size_t i = 0; i < lab->node_count; i++)
 		if (lab->nodes[i].control_plane)
 			node_look(&lab->nodes[i]);
-	loop_after(lab->loop, NODE_LOOK_MS, node_look_around, lab);
+	/* nobody edits files while a scenario is played but the scenario itself */
+	loop_after(lab->loop, lab->open ? NODE_LOOK_MS : NODE_LOOK_PLAYED_MS, node_look_around,
+		   lab);
 }
 
 static void node_reload(void *data)
@@ -375,7 +379,7 @@ static void node_reload(void *data)
 	for (size_t i = 0; i < lab->server_count; i++)
 		if (lab->servers[i].state != LAB_DOWN)
 			server_reload(&lab->servers[i]);
-	server_service_cidrs(lab);
+	server_manage(lab);
 	loop_after(lab->loop, NODE_RELOAD_MS, node_reload, lab);
 }
 
@@ -411,6 +415,8 @@ void node_restart_kubelet(struct lab_node *node)
 
 	node_read_dns(node);
 	proc_end(node, node->kubelet);
+	/* start times have a second's grain, and somebody in a hurry compares them with the file's */
+	made.started = loop_now(node->lab->loop) + (int64_t)NODE_GRAIN_MS * node->lab->options.pace;
 	made.args = json_pack("[s,s]", "/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml");
 	node->kubelet = proc_start(node, &made);
 }

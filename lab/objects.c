@@ -8,13 +8,17 @@
 #include "lab/node.h"
 #include "text/json.h"
 
-enum { OBJECTS_PER_SPACE = 100 };
+enum { OBJECTS_PER_SPACE = 100, OBJECTS_AGE_MS = 20 * 60 * 1000 };
 
 static void objects_space(struct lab *lab, const char *name)
 {
-	lab_create(lab, "namespaces",
-		   json_pack("{s:{s:s},s:{s:s}}", "metadata", "name", name, "status", "phase",
-			     "Active"));
+	json_t *object = json_pack("{s:{s:s},s:{s:s}}", "metadata", "name", name, "status", "phase",
+				   "Active");
+
+	if (lab_since(lab, 21))
+		json_object_set_new(json_object_get(object, "metadata"), "labels",
+				    json_pack("{s:s}", "kubernetes.io/metadata.name", name));
+	lab_create(lab, "namespaces", object);
 }
 
 static void objects_nodes(struct lab *lab)
@@ -260,5 +264,6 @@ void objects_make(struct lab *lab)
 	objects_make_services(lab, lab->options.services);
 	objects_system(lab);
 	objects_shop(lab);
-	loop_jump(lab->loop, 60000);
+	/* long ago, as on a cluster that nobody has just made */
+	loop_jump(lab->loop, OBJECTS_AGE_MS);
 }

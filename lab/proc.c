@@ -145,7 +145,8 @@ struct lab_process *proc_start(struct lab_node *node, struct lab_process *made)
 
 	*process = *made;
 	process->pid = node->next_pid += 7;
-	process->started = loop_now(node->lab->loop);
+	if (!process->started)
+		process->started = loop_now(node->lab->loop);
 	process->next = node->processes;
 	node->processes = process;
 	if (node->shown && proc_write(node, process, &err) < 0)

@@ -6,7 +6,7 @@
 
 /* Processes of the simulated nodes: a folder for each below NODE/proc, as the agent reads it. */
 
-/* Takes args, env, uid, id and dns over; started now. */
+/* Takes args, env, uid, id and dns over; started now, unless it says when. */
 struct lab_process *proc_start(struct lab_node *node, struct lab_process *made);
 void proc_end(struct lab_node *node, struct lab_process *process);
 

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@ enum {
 	SERVER_READY_MS = 900,
 	SERVER_LOOP_MS = 10000,	   /* default/kubernetes, and the default ServiceCIDR */
 	SERVER_REPAIR_MS = 180000, /* the bitmap */
+	SERVER_LEASE_MS = 15000,   /* of the controller-manager that leads */
 	SERVER_GRACE_MS = 10000,   /* of a ServiceCIDR that is deleted */
 };
 
@@ -249,12 +251,70 @@ static void server_end_cidr(struct lab *lab, json_t *object)
 	json_decref(object);
 }
 
-void server_service_cidrs(struct lab *lab)
+/* MicroTime, as Lease wants it. */
+static json_t *server_micro_time(const struct lab *lab)
 {
-	auto_json json_t *all = json_copy(store_all(lab->store, "servicecidrs"));
+	int64_t ms = loop_wall_ms(lab->loop, loop_now(lab->loop));
+	auto_free char *seconds = clock_format(ms / 1000);
+	auto_free char *text = alloc_format("%.19s.%06dZ", seconds, (int)(ms % 1000) * 1000);
+
+	return json_string(text);
+}
+
+static bool server_manages(const struct lab_node *node)
+{
+	for (size_t i = 0; i < LAB_PROGRAMS; i++)
+		if (strcmp(node->statics[i].name, "kube-controller-manager") == 0)
+			return node->statics[i].process != NULL;
+	return false;
+}
+
+/* The controller-manager that leads: the one that did, or after its Lease is over another one. */
+static bool server_lead(struct lab *lab)
+{
+	const struct lab_node *leader = lab_node(lab, lab->leader);
+	json_t *lease = lab_edit(lab, "leases", "kube-system", "kube-controller-manager");
+	auto_free char *identity = NULL;
+
+	if (!leader || !server_manages(leader)) {
+		int64_t silent = loop_now(lab->loop) - lab->led_at;
+
+		leader = NULL;
+		for (size_t i = 0; i < lab->server_count && silent >= SERVER_LEASE_MS; i++)
+			if (server_manages(&lab->nodes[i]))
+				leader = &lab->nodes[i];
+		if (!leader) {
+			json_decref(lease);
+			return false;
+		}
+		lab->leader = leader->name;
+	}
+	lab->led_at = loop_now(lab->loop);
+	identity = alloc_format("%s_%08zx", leader->name, leader->index + 0x5d2f7a30);
+	if (!lease) {
+		lab_create(lab, "leases",
+			   json_pack("{s:{s:s,s:s},s:{s:s,s:i,s:o}}", "metadata", "name",
+				     "kube-controller-manager", "namespace", "kube-system", "spec",
+				     "holderIdentity", identity, "leaseDurationSeconds", 15,
+				     "renewTime", server_micro_time(lab)));
+		return true;
+	}
+	json_object_set_new(json_object_get(lease, "spec"), "holderIdentity",
+			    json_string(identity));
+	json_object_set_new(json_object_get(lease, "spec"), "renewTime", server_micro_time(lab));
+	lab_put(lab, "leases", lease);
+	return true;
+}
+
+void server_manage(struct lab *lab)
+{
+	auto_json json_t *all = NULL;
 	const char *key;
 	json_t *now;
 
+	if (!lab_any_server(lab) || !server_lead(lab))
+		return;
+	all = json_copy(store_all(lab->store, "servicecidrs"));
 	json_object_foreach(all, key, now) {
 		json_t *object = json_deep_copy(now);
 

@@ -18,7 +18,8 @@ must_check int server_listen(struct lab_server *server, struct error *err);
 /* Looks whether the files of the certificate have changed, as each server does. */
 void server_reload(struct lab_server *server);
 
-/* The controller-manager's part: finalizers and conditions of ServiceCIDRs. Every second. */
-void server_service_cidrs(struct lab *lab);
+/* What the controller-manager that leads does every second or so: its Lease, finalizers and
+ * conditions of ServiceCIDRs. */
+void server_manage(struct lab *lab);
 
 #endif

@@ -18,6 +18,8 @@ const struct store_type store_types[] = {
 	{"", "secrets", "Secret", "v1", NULL, true, false, 0},
 	{"", "events", "Event", "v1", NULL, true, false, 0},
 	{"", "serviceaccounts", "ServiceAccount", "v1", NULL, true, false, 0},
+	{"", "resourcequotas", "ResourceQuota", "v1", NULL, true, true, 0},
+	{"", "limitranges", "LimitRange", "v1", NULL, true, false, 0},
 	{"", "persistentvolumes", "PersistentVolume", "v1", NULL, false, true, 0},
 	{"", "persistentvolumeclaims", "PersistentVolumeClaim", "v1", NULL, true, true, 0},
 	{"apps", "deployments", "Deployment", "v1", NULL, true, true, 0},
