@@ -15,6 +15,7 @@ struct apply_settings {
 	const char *until;
 	bool dry_run;
 	const char *max_failed;
+	const char *window;
 	const char *accept;
 };
 
@@ -30,6 +31,8 @@ static const struct option apply_options[] = {
 	 "5)"},
 	{"accept", 0, "CODE,…", OPTION_TEXT, SETTING(accept), NULL,
 	 "consents that the plan asks for, by their codes"},
+	{"window", 0, "TIME", OPTION_TEXT, SETTING(window), NULL,
+	 "watch connections to old addresses for TIME in the drain (default 60s)"},
 	{0},
 };
 
@@ -69,6 +72,11 @@ static int apply_until(const char *text, enum plan_stage *ret, struct error *err
 static int apply_limit(const struct apply_settings *settings, struct open_run *open,
 		       struct error *err)
 {
+	int64_t window;
+
+	open->window = settings->window;
+	if (open_run_window(settings->window, 0, &window, err) < 0)
+		return -1;
 	if (!settings->max_failed)
 		return 0;
 	open->limit_set = true;

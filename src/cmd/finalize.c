@@ -9,11 +9,14 @@
 
 struct finalize_settings {
 	const char *accept;
+	const char *window;
 };
 
 static const struct option finalize_options[] = {
 	{"accept", 0, "CODE", OPTION_CHOICE, offsetof(struct finalize_settings, accept), "in-use",
 	 "take old addresses away although somebody uses them"},
+	{"window", 0, "TIME", OPTION_TEXT, offsetof(struct finalize_settings, window), NULL,
+	 "watch for TIME who connects to old addresses (default 60s)"},
 	{0},
 };
 
@@ -36,35 +39,42 @@ static int finalize_check_done(const struct open_run *open, struct error *err)
 	return 0;
 }
 
-static int finalize_check_unused(struct session *session, const struct finalize_settings *settings,
-				 struct error *err)
-{
-	auto_cluster struct cluster *cluster = NULL;
-	const struct cluster_dead_address *dead;
-	auto_buffer struct buffer who = {0};
-	size_t count;
-	size_t used = 0;
+#define FINALIZE_SHOWN 8
 
-	if (session_observe(session, &cluster, err) < 0)
+/* Whoever uses an alias keeps it. In a repair, connections alone do not: what was dead before is
+ * dialled by whatever tries for ever, and the containers that matter are known by what they hold. */
+static int finalize_check_unused(struct session *session, const struct finalize_settings *settings,
+				 struct open_run *open, struct error *err)
+{
+	auto_evidence struct evidence evidence = {0};
+	bool connections = open->plan.mode == PLAN_MIGRATE;
+	auto_free char *who = NULL;
+	auto_free char *dns = NULL;
+	size_t used;
+	int64_t window;
+
+	if (open_run_window(settings->window, connections ? EVIDENCE_WINDOW_MS : 0, &window, err) <
+		    0 ||
+	    open_run_evidence(session, open, window, &evidence, err) < 0)
 		return -1;
-	count = cluster_dead_addresses(cluster, &dead);
-	for (size_t i = 0; i < count; i++) {
-		for (size_t k = 0; k < dead[i].users.count && k < 5; k++)
-			buffer_format(&who, "%s%s uses %s", who.len ? ", " : "",
-				      dead[i].users.items[k], dead[i].address);
-		used += dead[i].user_count;
-	}
+	for (size_t i = 0; i < evidence.blind_count; i++)
+		log_warning("%s", evidence.blind[i]);
+	used = evidence_used(&evidence, connections);
+	who = evidence_who(&evidence, connections, FINALIZE_SHOWN);
+	dns = evidence_loses_dns(&evidence, FINALIZE_SHOWN);
 	if (used == 0)
 		return 0;
 	if (settings->accept) {
-		log_warning("%zu still use an old address: %s", used, buffer_cstr(&who));
+		log_warning("%zu still use an old address: %s", used, who);
+		if (dns)
+			log_warning("without it these lose DNS: %s", dns);
 		return 0;
 	}
-	return error_set(err, ERROR_REFUSED,
-			 "%zu still use an old address: %s; restart them, or take the addresses "
-			 "away all the "
-			 "same with --accept in-use",
-			 used, buffer_cstr(&who));
+	return error_set(
+		err, ERROR_REFUSED,
+		"%zu still use an old address: %s%s%s; restart them, or take the addresses "
+		"away all the same with --accept in-use",
+		used, who, dns ? "; without it these lose DNS: " : "", dns ? dns : "");
 }
 
 static int finalize_run(struct session *session, const struct command_input *input,
@@ -88,7 +98,7 @@ static int finalize_run(struct session *session, const struct command_input *inp
 		return 0;
 	}
 	if (finalize_check_done(&open, err) < 0 ||
-	    finalize_check_unused(session, settings, err) < 0 ||
+	    finalize_check_unused(session, settings, &open, err) < 0 ||
 	    session_consent(session, "taking the old addresses away for good", err) < 0)
 		return -1;
 	if (open_run_execute(session, &open, PLAN_STAGE_FINALIZE, PLAN_STAGE_FINALIZE,
@@ -102,10 +112,12 @@ const struct command command_finalize = {
 	.name = "finalize",
 	.arguments = "",
 	.summary = "take the old addresses away when nobody uses them",
-	.details =
-		"Removes aliases, old certificate names, the old range and the backups on the "
-		"nodes.\n"
-		"Refuses while a container, a kubelet or the network plugin uses an old address.",
+	.details = "Removes aliases, old certificate names, the old range and the backups on the "
+		   "nodes.\n"
+		   "Refuses while somebody uses an old address: a container by its environment or\n"
+		   "resolv.conf, a kubelet or the network plugin by a file, or whoever connects to "
+		   "it\n"
+		   "while that is watched. Says who, and who would lose DNS.",
 	.options = finalize_options,
 	.settings_size = sizeof(struct finalize_settings),
 	.flags = COMMAND_NEEDS_NODES | COMMAND_MUTATES,

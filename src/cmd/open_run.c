@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "model/observe.h"
 #include "plan/make.h"
 #include "run/lock.h"
 #include "run/mirror.h"
 #include "report/run_report.h"
+#include "run/probe.h"
 #include "version.h"
 
 int open_run_journal(struct session *session, struct open_run *ret, struct error *err)
@@ -196,6 +198,19 @@ static void open_run_sign(const struct session *session, const struct open_run *
 		log_debug("%s", error_text(&err));
 }
 
+#define OPEN_RUN_WINDOW_MAX_MS INT64_C(3600000)
+
+int open_run_window(const char *text, int64_t missing_ms, int64_t *ret_ms, struct error *err)
+{
+	*ret_ms = missing_ms;
+	if (!text)
+		return 0;
+	if (!option_duration(text, ret_ms) || *ret_ms > OPEN_RUN_WINDOW_MAX_MS)
+		return error_set(err, ERROR_USAGE, "--window: '%s' is no time up to 1h (30s, 5m)",
+				 text);
+	return 0;
+}
+
 int open_run_execute(struct session *session, struct open_run *open, enum plan_stage from,
 		     enum plan_stage until, bool dry_run, struct error *err)
 {
@@ -218,6 +233,8 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 	};
 	struct executor_result result;
 
+	if (open_run_window(open->window, EVIDENCE_WINDOW_MS, &options.window_ms, err) < 0)
+		return -1;
 	if (!dry_run)
 		open_run_sign(session, open);
 	if (executor_run(&options, &result, err) < 0)
@@ -246,6 +263,35 @@ int open_run_rollback(struct session *session, struct open_run *open, enum plan_
 	};
 
 	return executor_rollback(&options, ret, err);
+}
+
+static int open_run_pause(void *data, int64_t ms, struct error *err)
+{
+	(void)data;
+	return clock_sleep_ms(ms, err);
+}
+
+int open_run_evidence(struct session *session, struct open_run *open, int64_t window_ms,
+		      struct evidence *ret, struct error *err)
+{
+	auto_cluster struct cluster *cluster = NULL;
+	struct evidence_request request = {
+		.plan = &open->plan,
+		.moved_s = run_moved_at(open->journal, &open->plan),
+		.window_ms = window_ms,
+		.pause = open_run_pause,
+	};
+
+	if (session_observe(session, &cluster, err) < 0)
+		return -1;
+	if (window_ms) {
+		auto_free char *window = clock_duration(window_ms);
+
+		log_info("watching for %s who connects to old addresses", window);
+	}
+	request.cluster = cluster;
+	request.pool = node_pool_reaches_nodes(session->pool) ? session->pool : NULL;
+	return evidence_collect(&request, ret, err);
 }
 
 void open_run_release(struct open_run *open)

@@ -6,6 +6,7 @@
 #include "plan/plan.h"
 #include "run/executor.h"
 #include "run/journal.h"
+#include "step/evidence.h"
 
 /* The run of a cluster with its journal and plan: what apply, resume, status and finalize share. */
 struct open_run {
@@ -13,7 +14,8 @@ struct open_run {
 	struct journal *journal;
 	struct journal_run run;
 	struct plan plan;
-	bool limit_set; /* --max-failed was given */
+	const char *window; /* --window, NULL: not given; borrowed */
+	bool limit_set;	    /* --max-failed was given */
 	struct judge_limit limit;
 	bool adopt;	/* the run may be taken over from elsewhere */
 	size_t waiting; /* steps that wait for nodes that cannot be reached, after execution */
@@ -50,6 +52,14 @@ int open_run_execute(struct session *session, struct open_run *open, enum plan_s
 must_check int open_run_rollback(struct session *session, struct open_run *open,
 				 enum plan_stage from, struct executor_result *ret,
 				 struct error *err);
+
+/* The value of --window, `missing` when it was not given. ERROR_USAGE. */
+must_check int open_run_window(const char *text, int64_t missing_ms, int64_t *ret_ms,
+			       struct error *err);
+
+/* Looks at cluster and nodes: who uses old addresses of this run? */
+must_check int open_run_evidence(struct session *session, struct open_run *open, int64_t window_ms,
+				 struct evidence *ret, struct error *err);
 
 void open_run_release(struct open_run *open);
 #define auto_open_run __attribute__((cleanup(open_run_release)))

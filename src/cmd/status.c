@@ -1,11 +1,59 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/open_run.h"
 #include "step/step.h"
+
+#define STATUS_SHOWN 10
+
+struct status_settings {
+	const char *window;
+};
+
+static const struct option status_options[] = {
+	{"window", 0, "TIME", OPTION_TEXT, offsetof(struct status_settings, window), NULL,
+	 "watch for TIME who connects to old addresses (default: only who is connected)"},
+	{0},
+};
+
+/* True when old addresses are held by aliases of this run: then somebody may use them. */
+static bool status_has_aliases(const struct open_run *open)
+{
+	for (size_t i = 0; i < open->plan.count; i++) {
+		auto_error struct error ignored = {0};
+		enum journal_state state;
+
+		if (strncmp(open->plan.steps[i].kind, "alias", 5) == 0 &&
+		    journal_get(open->journal, open->run.id, open->plan.steps[i].id, &state, NULL,
+				&ignored) == 0 &&
+		    journal_state_holds(state))
+			return true;
+	}
+	return false;
+}
+
+/* What uses the aliases, as far as it can be seen; a cluster that cannot be looked at has a status
+ * all the same. False: nothing to say. */
+static bool status_evidence(struct session *session, struct open_run *open,
+			    const struct status_settings *settings, struct evidence *ret)
+{
+	auto_error struct error err = {0};
+	int64_t window = 0;
+
+	if (!journal_run_is_open(&open->run) || !status_has_aliases(open))
+		return false;
+	if (open_run_window(settings->window, 0, &window, &err) == 0 &&
+	    open_run_evidence(session, open, window, ret, &err) == 0)
+		return true;
+	log_warning("who uses the old addresses is not known: %s", error_text(&err));
+	return false;
+}
 
 static int status_step_json(const struct open_run *open, const struct plan_step *step, json_t *list,
 			    struct error *err)
@@ -34,7 +82,8 @@ static const char *status_run_state(const struct journal_run *run)
 	return names[run->state];
 }
 
-static int status_json(const struct open_run *open, struct error *err)
+static int status_json(const struct open_run *open, const struct evidence *evidence,
+		       struct error *err)
 {
 	auto_json json_t *steps = json_array();
 	auto_json json_t *document = NULL;
@@ -46,6 +95,7 @@ static int status_json(const struct open_run *open, struct error *err)
 	document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:O}", "schemaVersion", 1, "run",
 			     open->run.id, "mode", open->run.mode, "to", open->run.to, "state",
 			     status_run_state(&open->run), "steps", steps);
+	json_object_set_new(document, "evidence", evidence ? evidence_json(evidence) : json_null());
 	text = json_dumps(document, JSON_INDENT(2));
 	puts(text);
 	return 0;
@@ -75,8 +125,16 @@ static int status_line(const struct open_run *open, const struct plan_step *step
 	return journal_state_holds(state);
 }
 
+static void status_users(const struct session *session, const struct evidence *evidence)
+{
+	auto_buffer struct buffer text = {0};
+
+	evidence_print(evidence, session->output == SESSION_WIDE ? SIZE_MAX : STATUS_SHOWN, &text);
+	printf("old addresses:\n%s", buffer_cstr(&text));
+}
+
 static int status_text(const struct session *session, const struct open_run *open,
-		       struct error *err)
+		       const struct evidence *evidence, struct error *err)
 {
 	auto_free char *cluster = session_cluster_line(session);
 	auto_free char *begun = clock_format(open->run.started_s);
@@ -96,6 +154,8 @@ static int status_text(const struct session *session, const struct open_run *ope
 	}
 	if (open_)
 		printf("%zu of %zu steps done\n", done, open->plan.count);
+	if (evidence)
+		status_users(session, evidence);
 	if (back) {
 		printf("on its way back to %s%s%s; go on with:\n  %s rollback%s%s\nor turn round "
 		       "with:\n  %s resume\n",
@@ -115,10 +175,15 @@ static int status_text(const struct session *session, const struct open_run *ope
 
 static int status_run(struct session *session, const struct command_input *input, struct error *err)
 {
+	const struct status_settings *settings = input->settings;
 	auto_open_run struct open_run open = {0};
+	auto_evidence struct evidence evidence = {0};
+	int64_t window;
+	bool seen;
 	int result;
 
-	(void)input;
+	if (open_run_window(settings->window, 0, &window, err) < 0)
+		return -1;
 	if (open_run_current(session, /* any= */ true, &open, err) < 0) {
 		if (err->kind != ERROR_NOT_FOUND)
 			return -1;
@@ -129,8 +194,10 @@ static int status_run(struct session *session, const struct command_input *input
 			puts("no run of this cluster is known here");
 		return 0;
 	}
-	result = session->output == SESSION_JSON ? status_json(&open, err)
-						 : status_text(session, &open, err);
+	seen = status_evidence(session, &open, settings, &evidence);
+	result = session->output == SESSION_JSON
+			 ? status_json(&open, seen ? &evidence : NULL, err)
+			 : status_text(session, &open, seen ? &evidence : NULL, err);
 	if (result < 0)
 		return -1;
 	return journal_run_is_open(&open.run) ? EXIT_FINDINGS : 0;
@@ -140,7 +207,12 @@ const struct command command_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "where the run stands and what remains",
-	.details = "Exit status 2 while a run is open. -o wide lists the steps that are done, too.",
+	.details = "Exit status 2 while a run is open. -o wide lists the steps that are done, too, "
+		   "and "
+		   "all\n"
+		   "who use old addresses.",
+	.options = status_options,
+	.settings_size = sizeof(struct status_settings),
 	.flags = COMMAND_NEEDS_CLUSTER,
 	.run = status_run,
 };

@@ -60,6 +60,13 @@ __attribute__((format(printf, 2, 3))) static void executor_say(struct step_conte
 	screen_wait(e->screen, buffer_cstr(&text));
 }
 
+static int64_t executor_moved_at(struct step_context *context)
+{
+	const struct executor *e = executor_of(context);
+
+	return run_moved_at(e->options->journal, e->options->plan);
+}
+
 void executor_show_begin(struct executor *e, const struct plan_step *step,
 			 const struct step_kind *kind)
 {
@@ -396,6 +403,8 @@ int executor_open(struct executor *e, const struct executor_options *options, st
 		.kept = executor_kept,
 		.tick = executor_tick,
 		.say = executor_say,
+		.moved_at = executor_moved_at,
+		.window_ms = options->window_ms,
 		.data = e,
 	};
 	e->screen = screen_new(&(struct screen_options){

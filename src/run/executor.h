@@ -28,6 +28,7 @@ struct executor_options {
 	bool force_lock;
 	bool adopt;		       /* the run may be taken over from who mirrored it last */
 	struct judge_limit max_failed; /* what a migration's probes may lose */
+	int64_t window_ms;	       /* how long the drain watches connections */
 	bool live;		       /* stderr is a terminal to draw on */
 	bool colour;		       /* and it wants colours */
 	/* Called once, when the tourniquet is done or where there is none: what must hold before

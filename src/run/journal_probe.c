@@ -148,6 +148,26 @@ int journal_probe_add(struct journal *j, const char *run, const struct journal_s
 	return -1;
 }
 
+int journal_done_at(struct journal *j, const char *run, const char *step, int64_t *ret_s,
+		    struct error *err)
+{
+	auto_statement sqlite3_stmt *s = NULL;
+	int result;
+
+	if (sqlite3_prepare_v2(journal_handle(j),
+			       "SELECT at FROM step WHERE run = ?1 AND id = ?2 AND state = ?3", -1,
+			       &s, NULL) != SQLITE_OK)
+		return probe_error(j, "read", err);
+	sqlite3_bind_text(s, 1, run, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 2, step, -1, SQLITE_STATIC);
+	sqlite3_bind_int(s, 3, JOURNAL_DONE);
+	result = sqlite3_step(s);
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		return probe_error(j, "read", err);
+	*ret_s = result == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	return 0;
+}
+
 /* ---- reading back ---- */
 
 struct history {

@@ -59,6 +59,10 @@ must_check int journal_probe_add(struct journal *journal, const char *run,
 				 const struct journal_failure *failures, size_t failure_count,
 				 struct error *err);
 
+/* When the step was done last, wall seconds; 0: it is not done. */
+must_check int journal_done_at(struct journal *journal, const char *run, const char *step,
+			       int64_t *ret_s, struct error *err);
+
 /* ---- for reports ---- */
 
 struct journal_event {

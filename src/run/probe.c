@@ -675,6 +675,27 @@ void run_probe_end(struct run_probe *p, const struct plan_step *step, bool done)
 	probe_spread(p, /* all= */ true);
 }
 
+int64_t run_moved_at(struct journal *journal, const struct plan *plan)
+{
+	const char *to = NULL;
+	const json_t *move;
+	size_t i;
+
+	json_array_foreach(plan->map, i, move)
+		if (json_path_is(move, "namespace", "default") &&
+		    json_path_is(move, "name", "kubernetes"))
+			to = json_path_text(move, "to");
+	for (size_t k = 0; to && k < plan->count; k++) {
+		auto_error struct error ignored = {0};
+		int64_t at_s = 0;
+
+		if (probe_step_moves_to(&plan->steps[k], to) &&
+		    journal_done_at(journal, plan->run, plan->steps[k].id, &at_s, &ignored) == 0)
+			return at_s;
+	}
+	return 0;
+}
+
 /* ---- the end, and the screen ---- */
 
 void run_probe_free(struct run_probe *p)

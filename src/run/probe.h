@@ -59,6 +59,9 @@ must_check int run_probe_verdict(struct run_probe *probe, struct error *err);
 /* Ends the probes on the nodes and writes the last numbers. */
 void run_probe_free(struct run_probe *probe);
 
+/* When the run gave default/kubernetes its new address, wall seconds; 0: it did not. */
+int64_t run_moved_at(struct journal *journal, const struct plan *plan);
+
 /* ---- for the screen ---- */
 
 enum run_probe_class { RUN_PROBE_API, RUN_PROBE_DNS, RUN_PROBE_SERVICE, RUN_PROBE_CLASSES };

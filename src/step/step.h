@@ -29,7 +29,10 @@ struct step_context {
 	/* A sentence about what is waited for, for the screen. */
 	__attribute__((format(printf, 2, 3))) void (*say)(struct step_context *context,
 							  const char *fmt, ...);
-	void *data; /* the executor's */
+	/* When default/kubernetes got its new address, wall seconds; 0: not in this run. NULL: 0. */
+	int64_t (*moved_at)(struct step_context *context);
+	int64_t window_ms; /* how long connections to old addresses are watched */
+	void *data;	   /* the executor's */
 };
 
 /*

@@ -180,7 +180,7 @@ migrate_many() {
 	fact apply_seconds "$(jq -n "($EPOCHREALTIME - $START) * 10 | round / 10")"
 	fact services_seconds "$(migrate_stage_seconds services)"
 	follow_note 'finalize begins'
-	check 'finalize' tool_follow 0 finalize --yes
+	migrate_finalize
 	check 'verify' tool_exits 0 verify
 	many_callers_end
 	migrate_end many_windows "$EPOCHREALTIME"

@@ -206,6 +206,13 @@ migrate_begin() {
 	START=$EPOCHREALTIME
 }
 
+# migrate_finalize: the probes still ask the old addresses: that is seen, and who it is
+migrate_finalize() {
+	check 'finalize refuses while old addresses are used' tool_exits 3 finalize --yes --window 10s
+	check 'it says by whom' grep -qE 'node (cp|worker)[0-9] uses 10\.96\.' "$RESULT/finalize.err"
+	check 'finalize' tool_follow 0 finalize --yes --accept in-use --window 0
+}
+
 # migrate_end [WINDOWS...]: a command that prints the windows of the probes
 migrate_end() {
 	[ $# -gt 0 ] || set -- migrate_windows "$EPOCHREALTIME"
@@ -224,7 +231,7 @@ migrate() {
 	fact services_seconds "$(migrate_stage_seconds services)"
 	check 'a second apply changes nothing' check_second_apply
 	follow_note 'finalize begins'
-	check 'finalize' tool_follow 0 finalize --yes
+	migrate_finalize
 	check 'verify' tool_exits 0 verify
 	workloads_wait 120 || :
 	migrate_end

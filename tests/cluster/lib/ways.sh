@@ -13,7 +13,7 @@ migrate_killed() {
 	check 'apply, killed and resumed' heal_apply
 	[ "$(tail -n 1 "$RESULT/checks" | jq .ok)" = true ] || heal_resume
 	fact apply_seconds "$(jq -n "($EPOCHREALTIME - $START) * 10 | round / 10")"
-	check 'finalize' tool_follow 0 finalize --yes
+	migrate_finalize
 	check 'verify' tool_exits 0 verify
 	workloads_wait 120 || :
 	migrate_end
@@ -62,7 +62,7 @@ migrate_single() {
 	follow_note "$away is back"
 	check 'resume finishes' tool_follow 0 resume "${CONSENTS[@]}"
 	NODES=${all/ $away/}
-	check 'finalize' tool_follow 0 finalize --yes
+	migrate_finalize
 	check 'verify' tool_exits 0 verify
 	migrate_end
 	check 'every address was probed on every node' migrate_asked_all
@@ -192,7 +192,7 @@ migrate_hops() {
 hop_finalize() {
 	local node=$1 try
 
-	hop_run finalize '0 4' "$node" finalize --yes || return 1
+	hop_run finalize '0 4' "$node" finalize --yes --accept in-use --window 0 || return 1
 	for try in {1..10}; do
 		[ "$HOP_STATUS" -eq 4 ] || break
 		node=$(hop_next "$RESULT/finalize.err")
