@@ -51,6 +51,8 @@ static const struct option resume_options[] = {
 	 "5)"},
 	{"accept", 0, "CODE,…", OPTION_TEXT, SETTING(accept), NULL,
 	 "consents that the plan asks for, by their codes"},
+	{"window", 0, "TIME", OPTION_TEXT, SETTING(window), NULL,
+	 "watch connections to old addresses for TIME in the drain (default 60s)"},
 	{"adopt", 0, NULL, OPTION_FLAG, offsetof(struct resume_settings, adopt), NULL,
 	 "take the run over from the cluster: its state folder is lost, or elsewhere"},
 	{0},
