@@ -27,12 +27,10 @@ static void notes_servers(struct planner *p)
 				   "without the API (Services and DNS go on); expected, and not "
 				   "counted as loss");
 	else if (notes_before(p->cluster, 30))
-		plan_note(
-			p->plan,
-			"before 1.30 an API server cannot be kept out of default/kubernetes while "
-			"it restarts: expect some failed requests to the API's own address (27 to "
-			"36 of 1,370 over three restarts on 1.20, at 20 a second), none at other "
-			"Services");
+		plan_note(p->plan,
+			  "before 1.30 what keeps a restarting API server out of "
+			  "default/kubernetes is a webhook that nobody serves: for a minute or two "
+			  "a server nothing else can change those endpoints either");
 }
 
 static void notes_allocation(struct planner *p)
@@ -40,8 +38,8 @@ static void notes_allocation(struct planner *p)
 	if (p->cluster->regime == CLUSTER_REGIME_BITMAP)
 		plan_note(p->plan,
 			  "while the API servers' flags differ (stage ranges, a minute or "
-			  "two a server) new Services and changes of type fail on some of "
-			  "them: announce it, and hold back deployments that make Services");
+			  "two a server) nobody can create Services, for some of the servers "
+			  "could not: announce it, and hold back deployments that make Services");
 }
 
 static void notes_proxies(struct planner *p)

@@ -198,21 +198,6 @@ static void range_freeze(struct planner *p, enum plan_stage stage, const char *k
 		"of deleted ones");
 }
 
-/* What somebody notices all the same. */
-static void range_notes(struct planner *p, size_t servers, bool bitmap)
-{
-	if (servers == 1)
-		plan_note(
-			p->plan,
-			"there is one API server, which nobody stands in for: requests fail while "
-			"it restarts (40 s or so, seconds before 1.24)");
-	if (bitmap)
-		plan_note(p->plan,
-			  "nobody can create Services while the %zu API server%s restart%s (%zu "
-			  "min or so): they would disagree on the range",
-			  servers, servers == 1 ? "" : "s", servers == 1 ? "s" : "", servers * 2);
-}
-
 /* In a migration nobody notices the restarts, and what kubeadm reads changes with the last. */
 static void range_servers(struct planner *p, enum plan_stage stage)
 {
@@ -226,8 +211,6 @@ static void range_servers(struct planner *p, enum plan_stage stage)
 		range_nodes(p, stage);
 		return;
 	}
-	if (rolls)
-		range_notes(p, json_array_size(servers), bitmap);
 	if (rolls && several)
 		range_converge(p, stage, false);
 	if (rolls && bitmap)
