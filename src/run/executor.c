@@ -365,6 +365,18 @@ int executor_mirror(struct executor *e, struct error *err)
 	return 0;
 }
 
+/* A finished plan applied again writes nothing, and the tourniquet waits for nothing. */
+static bool executor_wants_mirror(const struct executor *e, const struct plan_step *step)
+{
+	enum journal_state state = JOURNAL_PENDING;
+	auto_error struct error ignored = {0};
+
+	return step->stage != PLAN_STAGE_TOURNIQUET &&
+	       (journal_get(e->options->journal, e->options->plan->run, step->id, &state, NULL,
+			    &ignored) < 0 ||
+		state != JOURNAL_DONE);
+}
+
 static int executor_steps(struct executor *e, struct error *err)
 {
 	const struct plan *plan = e->options->plan;
@@ -379,7 +391,7 @@ static int executor_steps(struct executor *e, struct error *err)
 			continue;
 		}
 		if (executor_gate(e, step, err) < 0 ||
-		    (step->stage != PLAN_STAGE_TOURNIQUET && executor_mirror(e, err) < 0) ||
+		    (executor_wants_mirror(e, step) && executor_mirror(e, err) < 0) ||
 		    executor_step(e, step, err) < 0)
 			return -1;
 		mirror_progress(&e->mirror, e->options->journal, /* now= */ false);
