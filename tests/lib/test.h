@@ -34,8 +34,8 @@
 #define CHECK_ERROR(expr, err, kind, text) \
 	test_check_error((expr), (err), (kind), (text), __FILE__, __LINE__, #expr)
 
-/* Ends the test that was begun as skipped when this process runs in valgrind, where a child cannot
- * tell its parent why exec failed; true then. */
+/* Ends the test that was begun as skipped when this process runs in valgrind (KR_VALGRIND); true
+ * then. For what goes wrong there for valgrind's own reasons: time, exec that fails. */
 bool test_skipped_in_valgrind(void);
 
 __attribute__((format(printf, 1, 2))) void test_begin(const char *fmt, ...);
