@@ -174,10 +174,68 @@ static void test_listed(void)
 		     "{\"subsets\":null}", false);
 }
 
+#define CANARY "/api/v1/namespaces/kube-system/services/renumber-converge"
+#define CANARY_SLICES SLICES "kube-system/endpointslices"
+#define NODES                                                                                 \
+	"{\"items\":[{\"metadata\":{\"name\":\"cp1\"},\"status\":{\"conditions\":[{\"type\":" \
+	"\"Ready\",\"status\":\"True\"}]}},{\"metadata\":{\"name\":\"w1\"},\"status\":{"      \
+	"\"conditions\":[{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}]}"
+#define NODES_DOWN                                                                           \
+	"{\"items\":[{\"metadata\":{\"name\":\"w1\"},\"status\":{\"conditions\":[{\"type\":" \
+	"\"Ready\",\"status\":\"Unknown\"}]}}]}"
+
+/* Gives how long it took on the virtual clock. */
+static int64_t check_converge(const struct fake_step *script, size_t count)
+{
+	auto_json json_t *servers = json_pack("[{s:s, s:s, s:i}, {s:s, s:s, s:i}]", "node", "cp1",
+					      "address", "10.1.15.121", "port", 6443, "node", "cp2",
+					      "address", "10.1.15.122", "port", 6443);
+	int64_t begun = clock_monotonic_ms();
+	struct error err = {0};
+	struct world w = {0};
+
+	world_open(&w, script, count);
+	CHECK_OK(step_converge(&w.context, servers, "10.1.15.121", &err), &err);
+	world_close(&w);
+	return clock_monotonic_ms() - begun;
+}
+
+/* Nodes are not reached here: time stands in for the proof, and only where a node is Ready. */
+static void test_converge(void)
+{
+	static const struct fake_step first[] = {
+		{"GET", CANARY, NULL, 404, NULL, NOT_FOUND, 0},
+		{"POST", "/api/v1/namespaces/kube-system/services" MANAGER, "\"name\":\"p16\"", 201,
+		 NULL, "{}", 0},
+		{"GET", CANARY, NULL, 200, NULL, "{\"spec\":{\"clusterIP\":\"10.96.0.77\"}}", 0},
+		{"GET", "/apis/discovery.k8s.io", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", CANARY_SLICES "/renumber-converge-1", NULL, 404, NULL, NOT_FOUND, 0},
+		{"POST", CANARY_SLICES MANAGER, "\"addresses\":[\"10.1.15.122\"]", 201, NULL, "{}",
+		 0},
+		{"GET", "/api/v1/nodes?limit=500", NULL, 200, NULL, NODES, 0},
+	};
+	static const struct fake_step again[] = {
+		{"GET", CANARY, NULL, 200, NULL, "{}", 0},
+		{"GET", CANARY, NULL, 200, NULL, "{\"spec\":{\"clusterIP\":\"10.96.0.77\"}}", 0},
+		{"GET", "/apis/discovery.k8s.io", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", CANARY_SLICES "/renumber-converge-1", NULL, 200, NULL,
+		 "{\"metadata\":{\"resourceVersion\":\"7\"},\"ports\":[{\"name\":\"p16\"}]}", 0},
+		{"PUT", CANARY_SLICES "/renumber-converge-1" MANAGER, "\"name\":\"p1\"", 200, NULL,
+		 "{}", 0},
+		{"GET", "/api/v1/nodes?limit=500", NULL, 200, NULL, NODES_DOWN, 0},
+	};
+
+	TEST("convergence: behind the port stands a server that stays, blind nodes get time");
+	CHECK(check_converge(first, COUNT(first)) >= 5000);
+	TEST("convergence: after the last port comes the first, nodes that are down are left out");
+	CHECK(check_converge(again, COUNT(again)) < 5000);
+}
+
 int main(void)
 {
 	clock_set_virtual(1000, 1764000000);
 	test_freeze();
 	test_listed();
+	test_converge();
 	return test_done();
 }
