@@ -30,10 +30,10 @@ static const struct {
 	{"restart", 20, 15, "workloads"},
 	{"restart-rest", 10, 0, NULL},
 	{"sweep", 3, 0, NULL},
-	{"drain", 10, 0, NULL},
+	{"drain", 70, 0, NULL},
 };
 
-static int64_t estimate_step(const struct plan_step *step)
+int64_t plan_step_seconds(const struct plan_step *step)
 {
 	for (size_t i = 0; i < sizeof(estimates) / sizeof(estimates[0]); i++) {
 		const json_t *list;
@@ -67,7 +67,7 @@ struct plan_sum plan_sum(const struct plan *plan)
 		if (strcmp(step->kind, "restart") == 0)
 			sum.workloads +=
 				json_array_size(json_object_get(step->parameters, "workloads"));
-		sum.seconds += estimate_step(step);
+		sum.seconds += plan_step_seconds(step);
 	}
 	return sum;
 }

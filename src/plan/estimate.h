@@ -15,4 +15,7 @@ struct plan_sum {
 
 struct plan_sum plan_sum(const struct plan *plan);
 
+/* How long one step usually takes, in seconds; 0: next to nothing. */
+int64_t plan_step_seconds(const struct plan_step *step);
+
 #endif

@@ -180,7 +180,7 @@ bool probe_step_explains(const struct plan_step *step, size_t control_planes)
 	if (!rolls && strcmp(step->kind, "manifest-flags") != 0)
 		return false;
 	/* a server that is kept out of everybody's way before it goes loses nothing */
-	return control_planes < 2 || !rolls || !json_path_bool(step->parameters, "keepOut", false);
+	return control_planes < 2 || !rolls || !json_path_text(step->parameters, "keepOut");
 }
 
 int64_t probe_pace_ms(const char *kind, size_t nodes)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "plan/estimate.h"
 #include "run/screen.h"
 
 #define RED "\033[31m"
@@ -179,36 +180,13 @@ size_t screen_rows(const size_t widths[], size_t count, size_t columns)
 	return rows;
 }
 
-/* Seconds that a step of a kind usually takes on a real cluster. */
-static int64_t estimate_usual(const char *kind)
-{
-	static const struct {
-		const char *kind;
-		int64_t ms;
-	} usual[] = {
-		{"roll", 70000},	 {"manifest-flags", 60000},
-		{"restart", 30000},	 {"drain", 70000},
-		{"restart-rest", 60000}, {"service-cidr-default", 30000},
-		{"canary", 15000},	 {"certificate-served", 8000},
-		{"proxies", 2500},	 {"converge", 3000},
-		{"flip", 2500},		 {"kubelet-dns", 5000},
-		{"alias", 500},		 {"alias-trim", 300},
-		{"alias-delete", 300},
-	};
-
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (strcmp(usual[i].kind, kind) == 0)
-			return usual[i].ms;
-	return 2000;
-}
-
 int64_t screen_estimate(const struct plan *plan, size_t index, enum plan_stage until,
 			const struct screen_pace *paces, size_t pace_count)
 {
 	int64_t sum = 0;
 
 	for (size_t i = index; i < plan->count; i++) {
-		int64_t ms = estimate_usual(plan->steps[i].kind);
+		int64_t ms = plan_step_seconds(&plan->steps[i]) * 1000;
 
 		if (plan->steps[i].stage > until)
 			continue;

@@ -192,8 +192,9 @@ static void test_explains(void)
 	const struct plan_step *kept_out;
 	const struct plan_step *flip;
 
-	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1", json_pack("{s:b}", "keepOut", 0));
-	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1", json_pack("{s:b}", "keepOut", 1));
+	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1", json_object());
+	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1",
+		 json_pack("{s:s}", "keepOut", "policy"));
 	plan_add(&plan, PLAN_STAGE_SERVICES, "flip", "x", json_object());
 	bare = &plan.steps[0];
 	kept_out = &plan.steps[1];

@@ -98,8 +98,8 @@ static void test_estimate(void)
 	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1", json_object());
 	plan_add(&plan, PLAN_STAGE_FINALIZE, "forget", "x", json_object());
 	TEST("what is left is estimated by what came before");
-	CHECK_INT(screen_estimate(&plan, 0, PLAN_STAGE_DRAIN, NULL, 0), 2 * 2500 + 70000);
-	CHECK_INT(screen_estimate(&plan, 1, PLAN_STAGE_DRAIN, paces, 1), 10000 + 70000);
+	CHECK_INT(screen_estimate(&plan, 0, PLAN_STAGE_DRAIN, NULL, 0), 2 * 1000 + 60000);
+	CHECK_INT(screen_estimate(&plan, 1, PLAN_STAGE_DRAIN, paces, 1), 10000 + 60000);
 	CHECK_INT(screen_estimate(&plan, 1, PLAN_STAGE_SERVICES, paces, 1), 10000);
 	CHECK_INT(screen_estimate(&plan, 4, PLAN_STAGE_FINALIZE, paces, 1), 0);
 }
