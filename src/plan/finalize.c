@@ -59,7 +59,7 @@ void planner_finalize(struct planner *p)
 		const struct cluster_node *node = &p->cluster->nodes[i];
 		auto_free char *subject = alloc_format("%s:/var/lib/kubectl-renumber", node->name);
 
-		on_nodes = node->host.asked && node->host.reachable;
+		on_nodes = node->host.asked && (node->host.reachable || planner_migrates(p));
 		if (on_nodes)
 			plan_add(p->plan, PLAN_STAGE_FINALIZE, "forget", subject,
 				 json_pack("{s:s}", "node", node->name));

@@ -33,7 +33,7 @@ const char *planner_cidr_api(const struct planner *p)
 }
 
 /* Where cluster DNS will be: a kube-dns that stands in the range stays where it is. */
-static char *planner_dns_address(struct planner *p)
+char *planner_dns_address(struct planner *p)
 {
 	const struct cluster_service *dns =
 		cluster_find_service(p->cluster, "kube-system", "kube-dns");
@@ -151,6 +151,17 @@ static int planner_build(struct planner *p, struct error *err)
 	return 0;
 }
 
+void planner_release(struct planner *p)
+{
+	free(p->first);
+	free(p->dns);
+	free(p->old_first.items);
+	free(p->moves);
+	free(p->used);
+	json_decref(p->alias_names);
+	net_map_release(&p->map);
+}
+
 int plan_make(const struct cluster *cluster, const struct plan_request *request, struct plan *ret,
 	      struct error *err)
 {
@@ -158,13 +169,7 @@ int plan_make(const struct cluster *cluster, const struct plan_request *request,
 	struct planner p = {.cluster = cluster, .request = request, .plan = &plan};
 	int result = planner_build(&p, err);
 
-	free(p.first);
-	free(p.dns);
-	free(p.old_first.items);
-	free(p.moves);
-	free(p.used);
-	json_decref(p.alias_names);
-	net_map_release(&p.map);
+	planner_release(&p);
 	if (result < 0)
 		return -1;
 	*ret = plan;

@@ -55,32 +55,50 @@ static void nodes_kubelet_config(struct planner *p)
 		      "nodes that join or are upgraded take their clusterDNS from it");
 }
 
-static void nodes_kubelets(struct planner *p)
+static void nodes_kubelet(struct planner *p, const struct cluster_node *node, json_t *dns)
+{
+	auto_free char *subject = alloc_format("%s:/var/lib/kubelet/config.yaml", node->name);
+
+	plan_step_why(plan_add(p->plan, PLAN_STAGE_NODES, "kubelet-dns", subject,
+			       json_pack("{s:s, s:s, s:o}", "node", node->name, "path",
+					 "/var/lib/kubelet/config.yaml", "dns", dns)),
+		      "it writes the address into the resolv.conf of every Pod it starts");
+}
+
+/* A node that is down now comes back with the old address. In a migration its step waits for it;
+ * what stands in its file is taken to be what stands in everybody's. */
+static void nodes_kubelet_unseen(struct planner *p, const struct cluster_node *node)
+{
+	json_t *dns = NULL;
+
+	if (!node->host.asked)
+		return;
+	if (planner_migrates(p) && p->request->nodes_reached && !node->host.reachable)
+		dns = p->cluster->kubelet_dns.count ? nodes_dns(p, &p->cluster->kubelet_dns)
+						    : json_pack("[s]", p->dns);
+	if (dns) {
+		nodes_kubelet(p, node, dns);
+		return;
+	}
+	plan_note(p->plan,
+		  "node '%s' could not be looked at (%s); its kubelet may still give Pods the old "
+		  "DNS address",
+		  node->name, node->host.problem ? node->host.problem : "unknown");
+}
+
+void planner_kubelets(struct planner *p)
 {
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
-		auto_free char *subject =
-			alloc_format("%s:/var/lib/kubelet/config.yaml", node->name);
 		json_t *dns;
 
 		if (!node->host.kubelet_config_known) {
-			if (node->host.asked)
-				plan_note(p->plan,
-					  "node '%s' could not be looked at (%s); its kubelet may "
-					  "still give Pods the "
-					  "old DNS address",
-					  node->name,
-					  node->host.problem ? node->host.problem : "unknown");
+			nodes_kubelet_unseen(p, node);
 			continue;
 		}
 		dns = nodes_dns(p, &node->host.kubelet_dns);
 		if (dns)
-			plan_step_why(
-				plan_add(p->plan, PLAN_STAGE_NODES, "kubelet-dns", subject,
-					 json_pack("{s:s, s:s, s:o}", "node", node->name, "path",
-						   "/var/lib/kubelet/config.yaml", "dns", dns)),
-				"it writes the address into the resolv.conf of every Pod it "
-				"starts");
+			nodes_kubelet(p, node, dns);
 	}
 }
 
@@ -139,7 +157,7 @@ static void nodes_services_endpoint(struct planner *p)
 void planner_nodes(struct planner *p)
 {
 	nodes_kubelet_config(p);
-	nodes_kubelets(p);
+	planner_kubelets(p);
 	nodes_services_endpoint(p);
 }
 

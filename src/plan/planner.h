@@ -107,6 +107,18 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted);
  * one: a JSON text, or NULL when none is free. */
 json_t *planner_own_address(struct planner *p);
 
+/* Finds addresses for p->moves, and emits the steps that move them. */
+must_check int planner_move_found(struct planner *p, struct error *err);
+
+/* Where cluster DNS will be; the caller frees. */
+char *planner_dns_address(struct planner *p);
+
+/* The kubelets whose clusterDNS is old. */
+void planner_kubelets(struct planner *p);
+
+/* Frees what the planner owns; not the plan. */
+void planner_release(struct planner *p);
+
 /* Emits the steps that move p->moves, which are in p->map. */
 void planner_move(struct planner *p);
 

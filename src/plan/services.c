@@ -177,6 +177,11 @@ static void services_kubernetes(struct planner *p)
 int planner_services(struct planner *p, struct error *err)
 {
 	services_kubernetes(p);
+	return planner_move_found(p, err);
+}
+
+int planner_move_found(struct planner *p, struct error *err)
+{
 	if (!p->move_count)
 		return 0;
 	if (services_map(p, err) < 0)

@@ -34,6 +34,8 @@ extern const struct step_kind step_restart;
 extern const struct step_kind step_restart_rest;
 extern const struct step_kind step_restart_back;
 extern const struct step_kind step_snapshot;
+extern const struct step_kind step_sweep;
+extern const struct step_kind step_sweep_end;
 extern const struct step_kind step_drain;
 extern const struct step_kind step_forget;
 

@@ -33,6 +33,8 @@ static const struct step_kind *const step_table[] = {
 	&step_restart_rest,
 	&step_restart_back,
 	&step_snapshot,
+	&step_sweep,
+	&step_sweep_end,
 	&step_drain,
 	&step_forget,
 };
