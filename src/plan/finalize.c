@@ -31,6 +31,16 @@ static void finalize_aliases(struct planner *p, size_t count)
 	}
 }
 
+void planner_sweep(struct planner *p, enum plan_stage stage)
+{
+	json_t *parameters = json_object();
+
+	if (stage == PLAN_STAGE_DRAIN)
+		json_object_set_new(parameters, "nodes", json_true());
+	plan_step_why(plan_add(p->plan, stage, "sweep", "cluster", parameters),
+		      "Services and nodes come while a plan is carried out");
+}
+
 static bool finalize_has(const struct plan *plan, const char *kind)
 {
 	for (size_t i = 0; i < plan->count; i++)
@@ -47,8 +57,14 @@ void planner_finalize(struct planner *p)
 
 	if (count == 0)
 		return;
+	if (planner_migrates(p))
+		planner_sweep(p, PLAN_STAGE_DRAIN);
 	plan_add(p->plan, PLAN_STAGE_DRAIN, "drain", "all nodes", json_object());
 	finalize_aliases(p, count);
+	if (planner_migrates(p))
+		plan_step_why(plan_add(p->plan, PLAN_STAGE_FINALIZE, "sweep-end", "cluster",
+				       json_object()),
+			      "sweeps moved Services that the plan does not know");
 	planner_finalize_certificates(p);
 	if (replaced)
 		plan_add(p->plan, PLAN_STAGE_FINALIZE, "service-cidr-delete",

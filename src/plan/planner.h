@@ -75,6 +75,8 @@ void planner_workloads(struct planner *p);
 void planner_api_alias(struct planner *p);
 /* drain, finalize: undoes the aids that the steps so far have put up */
 void planner_finalize(struct planner *p);
+/* takes up what came meanwhile; in drain also kubelets of nodes that joined */
+void planner_sweep(struct planner *p, enum plan_stage stage);
 void planner_finalize_certificates(struct planner *p);
 
 /* certSANs in kubeadm-config; `range` NULL: it stays. Nothing where kubeadm is not used. */

@@ -177,7 +177,11 @@ static void services_kubernetes(struct planner *p)
 int planner_services(struct planner *p, struct error *err)
 {
 	services_kubernetes(p);
-	return planner_move_found(p, err);
+	if (planner_move_found(p, err) < 0)
+		return -1;
+	if (planner_migrates(p))
+		planner_sweep(p, PLAN_STAGE_SERVICES);
+	return 0;
 }
 
 int planner_move_found(struct planner *p, struct error *err)

@@ -42,6 +42,8 @@ static enum undo_part undo_part_of(const struct plan_step *step)
 {
 	if (undo_is(step, "restart") || undo_is(step, "restart-rest"))
 		return UNDO_RESTARTS;
+	if (undo_is(step, "sweep"))
+		return UNDO_SERVICES;
 	switch (step->stage) {
 	case PLAN_STAGE_TOURNIQUET:
 		return UNDO_TOURNIQUET;
@@ -120,6 +122,23 @@ static void undo_restarts(struct undo_walk *walk)
 	undo_add(walk, PLAN_UNDO_EXTRA, look);
 }
 
+/* The aliases of Services that a sweep moved are in no step of the plan. */
+static void undo_sweeps(struct undo_walk *walk)
+{
+	struct plan_step *end;
+	bool any = false;
+
+	for (size_t i = 0; i < walk->plan->count; i++)
+		any = any || (undo_wanted(walk, i) && undo_is(&walk->plan->steps[i], "sweep"));
+	if (!any)
+		return;
+	end = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "sweep-end", "cluster", NULL);
+	free(end->id);
+	end->id = alloc_text("u-sweep");
+	plan_step_why(end, "what a sweep put up is in no step of the plan");
+	undo_add(walk, PLAN_UNDO_EXTRA, end);
+}
+
 static void undo_part(struct undo_walk *walk, enum undo_part part)
 {
 	if (part == UNDO_RESTARTS) {
@@ -129,6 +148,8 @@ static void undo_part(struct undo_walk *walk, enum undo_part part)
 	for (size_t i = walk->plan->count; i-- > 0;)
 		if (undo_wanted(walk, i) && undo_part_of(&walk->plan->steps[i]) == part)
 			undo_add(walk, PLAN_UNDO_STEP, &walk->plan->steps[i]);
+	if (part == UNDO_ALIASES)
+		undo_sweeps(walk);
 }
 
 /* The earliest stage with a step that rolls servers, and whether there is one. */
@@ -191,7 +212,7 @@ int plan_undo_order(const struct plan *plan, enum plan_stage from, const bool *t
 		return -1;
 	for (size_t i = 0; i < plan->count; i++)
 		walk.moves = walk.moves || (undo_wanted(&walk, i) && undo_is_move(&plan->steps[i]));
-	walk.order.items = alloc_array(plan->count + 1, sizeof(*walk.order.items));
+	walk.order.items = alloc_array(plan->count + 2, sizeof(*walk.order.items));
 	for (int part = 0; part < UNDO_PART_COUNT; part++)
 		undo_part(&walk, (enum undo_part)part);
 	*ret = walk.order;

@@ -9,7 +9,7 @@
  * rounds that were kept: a Service that was left between the legs of its flip is found in them.
  *
  * sweep-end: what sweeps put up is taken away: the aliases of the run that no other step removes,
- * and its backups on nodes that joined. Parameters: none.
+ * and, in finalize, its backups on nodes that joined. Parameters: none.
  */
 #include <string.h>
 
@@ -259,19 +259,84 @@ const struct step_kind step_sweep = {
 
 /* ---- sweep-end ---- */
 
+static bool end_is_planned(const struct step_context *context, const char *node)
+{
+	for (size_t i = 0; i < context->plan->count; i++)
+		if (strcmp(context->plan->steps[i].kind, "forget") == 0 &&
+		    json_path_is(context->plan->steps[i].parameters, "node", node))
+			return true;
+	return false;
+}
+
+/* A machine that joined and is gone again, or down, keeps its copy of one file. */
+static void end_forget(struct step_context *context)
+{
+	const struct kube_target target = {.version = "v1", .plural = "nodes"};
+	auto_error struct error ignored = {0};
+	auto_json json_t *nodes = NULL;
+	const json_t *node;
+	size_t i;
+
+	if (!context->pool ||
+	    kube_client_list(context->kube, &target, NULL, &nodes, NULL, &ignored) < 0)
+		return;
+	sweep_add_nodes(context);
+	json_array_foreach(nodes, i, node) {
+		const char *name = json_path_text(node, "metadata.name");
+		auto_json json_t *request =
+			json_pack("{s:s, s:s}", "op", "forget", "run", context->plan->run);
+		auto_json json_t *reply = NULL;
+		auto_error struct error err = {0};
+
+		if (end_is_planned(context, name) || !node_pool_may_reach(context->pool, name))
+			continue;
+		if (node_call(context->pool, name, request, &reply, &err) < 0)
+			log_warning("%s", error_text(&err));
+	}
+}
+
 static void end_describe(const struct plan_step *step, struct buffer *out)
 {
 	(void)step;
 	buffer_text(out, "remove the aliases of Services that came meanwhile");
 }
 
+/* Whether an alias is a sweep's: those of the plan have a step that removes them. */
+static bool end_is_ours(const struct step_context *context, const json_t *service)
+{
+	const char *name = json_path_text(service, "metadata.name");
+
+	if (!name || !strstr(name, "-renumber-"))
+		return false;
+	for (size_t i = 0; i < context->plan->count; i++) {
+		const struct plan_step *step = &context->plan->steps[i];
+
+		if (strcmp(step->kind, "alias-delete") == 0 &&
+		    json_path_is(step->parameters, "name", name) &&
+		    json_path_is(step->parameters, "namespace",
+				 json_path_text(service, "metadata.namespace")))
+			return false;
+	}
+	return true;
+}
+
 static int end_aliases(struct step_context *context, json_t **ret, struct error *err)
 {
+	auto_json json_t *all = NULL;
+	json_t *service;
+	size_t i;
 	auto_free char *selector = alloc_format("%s=%s", CLUSTER_RUN_LABEL, context->plan->run);
 	const struct kube_list_options options = {.label_selector = selector};
 	const struct kube_target target = {.version = "v1", .plural = "services"};
 
-	return kube_client_list(context->kube, &target, &options, ret, NULL, err);
+	if (kube_client_list(context->kube, &target, &options, &all, NULL, err) < 0)
+		return -1;
+	*ret = json_array();
+	json_array_foreach(all, i, service) {
+		if (end_is_ours(context, service))
+			json_array_append(*ret, service);
+	}
+	return 0;
 }
 
 static int end_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
@@ -284,6 +349,25 @@ static int end_check(struct step_context *context, const struct plan_step *step,
 		return -1;
 	*ret_done = json_array_size(services) == 0;
 	return 0;
+}
+
+/* Nodes are asked by apply alone: it is not known which of them have something. */
+static int end_first_check(struct step_context *context, const struct plan_step *step,
+			   bool *ret_done, struct error *err)
+{
+	*ret_done = false;
+	return step->stage == PLAN_STAGE_FINALIZE ? 0 : end_check(context, step, ret_done, err);
+}
+
+static int end_verify(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	bool done = false;
+
+	if (end_check(context, step, &done, err) < 0)
+		return -1;
+	if (done)
+		return 0;
+	return error_set(err, ERROR_CONFLICT, "an alias of this run is there again");
 }
 
 static int end_apply(struct step_context *context, const struct plan_step *step, struct error *err)
@@ -309,12 +393,15 @@ static int end_apply(struct step_context *context, const struct plan_step *step,
 		if (sweep_do(context, &one, err) < 0)
 			return -1;
 	}
+	if (step->stage == PLAN_STAGE_FINALIZE)
+		end_forget(context);
 	return 0;
 }
 
 const struct step_kind step_sweep_end = {
 	.name = "sweep-end",
 	.describe = end_describe,
-	.check = end_check,
+	.check = end_first_check,
 	.apply = end_apply,
+	.verify = end_verify,
 };

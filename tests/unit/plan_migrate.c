@@ -8,6 +8,7 @@
 #include "lib/observation_case.h"
 #include "lib/test.h"
 #include "plan/make.h"
+#include "plan/sweep.h"
 #include "text/json.h"
 
 /*
@@ -427,6 +428,96 @@ static void map_refused(size_t row)
 	CHECK_ERROR(migrate_make(&c, &err), &err, ERROR_PARSE, maps[row].error);
 }
 
+/* ---- what comes while a plan is carried out ---- */
+
+/* The plan of a cluster; then the cluster some steps later, with Services and a node that came. */
+static void sweep(void)
+{
+	static const char later[] = RAW([
+		[
+			"append", "services", {
+				"metadata" : {"name" : "web", "namespace" : "shop"},
+				"spec" : {"clusterIP" : "10.17.3.7"}
+			}
+		],
+		[
+			"append", "services", {
+				"metadata" : {
+					"name" : "web-renumber-bridge",
+					"namespace" : "shop",
+					"labels" : {"kubectl-renumber/run" : "r-1"}
+				},
+				"spec" : {"clusterIP" : "10.17.255.254"},
+				"status" : {"loadBalancer" :
+						    {"ingress" : [ {"ip" : "10.96.3.7"} ]}}
+			}
+		],
+		[
+			"append", "services", {
+				"metadata" :
+					{"name" : "late", "namespace" : "shop", "uid" : "u-late"},
+				"spec" : {"clusterIP" : "10.96.3.8", "selector" : {"a" : "b"}}
+			}
+		],
+		[
+			"append", "services", {
+				"metadata" : {
+					"name" : "same-host",
+					"namespace" : "shop",
+					"uid" : "u-same"
+				},
+				"spec" : {"clusterIP" : "10.96.3.7", "selector" : {"a" : "b"}}
+			}
+		],
+		[
+			"append", "services", {
+				"metadata" : {"name" : "elsewhere", "namespace" : "shop"},
+				"spec" : {"clusterIP" : "10.99.3.7", "selector" : {"a" : "b"}}
+			}
+		],
+		[ "replace-in", "hosts/cp1/kubelet", "10.96.0.10", "10.17.0.10" ],
+		[ "replace-in", "hosts/cp2/kubelet", "10.96.0.10", "10.17.0.10" ],
+		[ "set", "services/kubernetes/spec/clusterIPs", ["10.17.0.1"] ],
+		[ "set", "services/kube-dns/spec/clusterIPs", ["10.17.0.10"] ]
+	]);
+	static const char expected[] =
+		"services aliases 2 Services services=late-renumber-bridge,"
+		"same-host-renumber-bridge\n"
+		"services flip-group 2 Services services=late,same-host\n"
+		"services alias-trims 2 Services services=late-renumber-bridge,"
+		"same-host-renumber-bridge\n"
+		"nodes kubelet-dns cp3:/var/lib/kubelet/config.yaml dns=10.17.0.10\n"
+		"group\nshop/late 10.96.3.8 10.17.3.8\nshop/same-host 10.96.3.7 10.17.0.2\n"
+		"clusterIPs 10.17.255.253 10.17.255.252\n";
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_json json_t *edits = json_loads(later, 0, NULL);
+	auto_json json_t *observation = observation_case_read("tests/data/plan/servicecidr");
+	auto_cluster struct cluster *cluster = NULL;
+	auto_error struct error err = {0};
+	auto_plan struct plan found = {0};
+	auto_buffer struct buffer got = {0};
+	json_t *edit;
+	size_t i;
+
+	TEST("what came meanwhile");
+	c.observation = observation_case_read("tests/data/plan/servicecidr");
+	if (!CHECK_OK(migrate_make(&c, &err), &err))
+		return;
+	json_array_foreach(edits, i, edit)
+		CHECK(observation_case_edit(observation, edit));
+	if (!CHECK_OK(cluster_build(observation, &cluster, &err), &err) ||
+	    !CHECK_OK(plan_sweep(cluster, &c.plan, &found, &err), &err))
+		return;
+	for (i = 0; i < found.count; i++)
+		outline_step(&got, &found.steps[i]);
+	outline_moves(&got, &found);
+	buffer_format(&got, "clusterIPs %s %s\n",
+		      json_path_text(found.steps[0].parameters, "services.0.clusterIP"),
+		      json_path_text(found.steps[0].parameters, "services.1.clusterIP"));
+	CHECK_STR(buffer_cstr(&got), expected);
+	check_round_trip(&found);
+}
+
 /* A cluster that is on the target already has nothing to do. */
 static void nothing(void)
 {
@@ -447,6 +538,7 @@ int main(void)
 		refusal(i);
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		map_refused(i);
+	sweep();
 	nothing();
 	return test_done();
 }

@@ -55,6 +55,13 @@ static const struct row repair[] = {
 	{0},
 };
 
+static const struct row swept[] = {
+	{PLAN_STAGE_SERVICES, "aliases"},     {PLAN_STAGE_SERVICES, "flip-group"},
+	{PLAN_STAGE_SERVICES, "alias-trims"}, {PLAN_STAGE_SERVICES, "sweep"},
+	{PLAN_STAGE_NODES, "kubelet-dns"},    {PLAN_STAGE_DRAIN, "sweep"},
+	{PLAN_STAGE_DRAIN, "drain"},	      {0},
+};
+
 static struct plan make(const struct row *rows, const char *regime)
 {
 	struct plan plan = {.regime = alloc_text(regime),
@@ -115,6 +122,10 @@ int main(void)
 	TEST("back to ranges");
 	check_order(servicecidr, "servicecidr", PLAN_STAGE_RANGES + 1, NULL,
 		    "s20 s16 s13 s12 s11 s15 s14 s10 s09 s08 s17 s18 (s19) u-restart s07");
+
+	TEST("a sweep's Services go back with the others, its aliases with the aliases");
+	check_order(swept, "servicecidr", PLAN_STAGE_TOURNIQUET, NULL,
+		    "s07 s05 s06 s04 s03 s02 u-restart s01 u-sweep");
 
 	TEST("what was not begun is not undone, nor is anything restarted for it");
 	check_order(servicecidr, "servicecidr", PLAN_STAGE_TOURNIQUET, begun, "s03 s02 s04 s01");
