@@ -14,7 +14,8 @@ static const char whole[] =
 	"\"to\":\"10.17.0.0/"
 	"16\",\"map\":[{\"namespace\":\"d\",\"name\":\"a\",\"from\":\"10.96.0.9\","
 	"\"to\":\"10.17.0.9\"}],\"digest\":{\"flags of cp1\":\"v1 10.17.0.0/16 \"},"
-	"\"notes\":[\"a note\"],\"consents\":[],\"steps\":[{\"id\":\"s01\",\"stage\":\"tourniquet\","
+	"\"notes\":[\"a "
+	"note\"],\"consents\":[],\"steps\":[{\"id\":\"s01\",\"stage\":\"tourniquet\","
 	"\"kind\":\"alias\",\"subject\":\"Service/d/a\",\"why\":\"because\","
 	"\"parameters\":{\"namespace\":\"d\"}},{\"id\":\"s02\",\"stage\":\"finalize\","
 	"\"kind\":\"alias-delete\",\"subject\":\"Service/d/a\",\"why\":\"\",\"parameters\":{}}]}";

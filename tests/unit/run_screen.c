@@ -36,11 +36,11 @@ static void test_lines(void)
 
 	TEST("without probes: where it stands, the step, ^C");
 	CHECK_INT(render(&view, 120, false, &out), 3);
-	CHECK_STR(
-		buffer_cstr(&out),
-		"services 5/10 · step 12/48 · 2/min · 4 min 10 s, about 6 min 0 s left\n"
-		"▸ move Service/default/web from 10.96.1.2 to 10.17.1.2: kube-proxy of cp2 (4.0 s)\n"
-		"^C finishes the step in hand and stops; 'resume' goes on");
+	CHECK_STR(buffer_cstr(&out),
+		  "services 5/10 · step 12/48 · 2/min · 4 min 10 s, about 6 min 0 s left\n"
+		  "▸ move Service/default/web from 10.96.1.2 to 10.17.1.2: kube-proxy of cp2 (4.0 "
+		  "s)\n"
+		  "^C finishes the step in hand and stops; 'resume' goes on");
 	CHECK(!strchr(buffer_cstr(&out), '\033'));
 }
 
