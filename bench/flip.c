@@ -135,14 +135,17 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 	json_t *aliases = json_array();
 	json_t *flips = json_array();
 	json_t *trims = json_array();
+	json_t *swaps = json_array();
 
 	for (unsigned i = 1; i <= count; i++) {
 		auto_free char *name = alloc_format("bench-%u", i);
 		auto_free char *alias = alloc_format("%s-renumber-bridge", name);
 		auto_free char *new_ = bench_address(base, i);
+		auto_free char *name_previous = NULL;
 		const struct kube_target target = {
 			.version = "v1", .plural = "services", .space = space, .name = name};
 		auto_json json_t *service = NULL;
+		json_t *bridge;
 		const char *old;
 
 		if (kube_client_get(b->kube, &target, &service, err) < 0)
@@ -158,8 +161,16 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 				      json_pack("{s:s, s:s, s:s, s:[s], s:[s]}", "namespace", space,
 						"name", name, "alias", careful ? alias : name,
 						"from", old, "to", new_));
-		json_array_append_new(trims, json_pack("{s:s, s:s, s:[s]}", "namespace", space,
-						       "name", alias, "addresses", old));
+		json_array_append_new(trims, json_pack("{s:s, s:s, s:[s], s:[s, s]}", "namespace",
+						       space, "name", alias, "addresses", old,
+						       "before", old, new_));
+		bridge = json_array_get(aliases, json_array_size(aliases) - 1);
+		name_previous = alloc_format("%s-renumber-previous", name);
+		json_array_append_new(swaps,
+				      json_pack("{s:s, s:s, s:s, s:s, s:[s], s:s, s:O}",
+						"namespace", space, "name", name_previous, "of",
+						name, "mechanism", "clusterip", "addresses", old,
+						"replaces", alias, "bridge", bridge));
 	}
 	if (careful)
 		plan_add(&b->plan, PLAN_STAGE_SERVICES, "aliases", "aliases",
@@ -169,6 +180,11 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 	if (careful)
 		plan_add(&b->plan, PLAN_STAGE_SERVICES, "alias-trims", "trims",
 			 json_pack("{s:o}", "services", trims));
+	if (careful && getenv("BENCH_SWAP"))
+		plan_add(&b->plan, PLAN_STAGE_SERVICES, "alias-swap", "swaps",
+			 json_pack("{s:o}", "services", swaps));
+	else
+		json_decref(swaps);
 	return 0;
 }
 
@@ -202,6 +218,14 @@ static int bench_move(char **argv, struct error *err)
 	}
 	if (result == 0)
 		printf("%.3f\n", (double)(clock_monotonic_ms() - start) / 1000);
+	for (size_t i = b.plan.count; result == 0 && getenv("BENCH_UNDO") && i > 0; i--) {
+		int64_t begun = clock_monotonic_ms();
+
+		result = step_kind_find(b.plan.steps[i - 1].kind)
+				 ->undo(&b.context, &b.plan.steps[i - 1], err);
+		fprintf(stderr, "undo %s: %" PRId64 " ms\n", b.plan.steps[i - 1].kind,
+			clock_monotonic_ms() - begun);
+	}
 	bench_close(&b);
 	return result;
 }

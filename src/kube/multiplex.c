@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "kube/client_parts.h"
 
-#define MULTIPLEX_PARALLEL 16
+#define MULTIPLEX_PARALLEL 8
 #define MULTIPLEX_POLL_MS 1000
 
 /* One request at a time, with a handle of its own on the common connection. */

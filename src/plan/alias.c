@@ -142,6 +142,11 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted)
 
 	if (wanted->new_)
 		json_array_append_new(addresses, json_string(wanted->new_));
+	/* that of a second family stays, and has no other keeper between the legs */
+	for (size_t i = 1;
+	     wanted->new_ && wanted->service && i < wanted->service->cluster_ips.count; i++)
+		json_array_append_new(addresses,
+				      json_string(wanted->service->cluster_ips.items[i]));
 	if (own)
 		json_object_set_new(parameters, "clusterIP", own);
 	if (strcmp(wanted->namespace_, "default") == 0 && strcmp(wanted->name, "kubernetes") == 0) {
@@ -153,6 +158,26 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted)
 	} else if (wanted->service && !wanted->service->has_selector) {
 		json_object_set_new(parameters, "copyEndpoints", json_true());
 	}
+	return parameters;
+}
+
+bool planner_can_swap(const struct planner *p)
+{
+	return p->cluster->service_cidr_api != NULL;
+}
+
+json_t *planner_alias_swap(struct planner *p, const struct cluster_service *service, json_t *bridge)
+{
+	auto_free char *alias =
+		alias_unique_name(p, service->namespace_, service->name, "-renumber-previous");
+	json_t *parameters =
+		json_pack("{s:s, s:s, s:s, s:s, s:[s], s:O, s:O}", "namespace", service->namespace_,
+			  "name", alias, "of", service->name, "mechanism", "clusterip", "addresses",
+			  service->cluster_ips.items[0], "replaces",
+			  json_object_get(bridge, "name"), "bridge", bridge);
+
+	if (!service->has_selector)
+		json_object_set_new(parameters, "copyEndpoints", json_true());
 	return parameters;
 }
 

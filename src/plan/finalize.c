@@ -18,15 +18,12 @@ static void finalize_alias(struct planner *p, const json_t *made)
 static void finalize_aliases(struct planner *p, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		auto_json json_t *parameters = json_incref(p->plan->steps[i].parameters);
 		const json_t *item;
-		size_t k;
 
-		if (strcmp(p->plan->steps[i].kind, "alias") == 0)
-			finalize_alias(p, parameters);
-		if (strcmp(p->plan->steps[i].kind, "aliases") != 0)
-			continue;
-		json_array_foreach(json_object_get(parameters, "services"), k, item)
+		/* plan_add may move the steps */
+		for (size_t k = 0; plan_step_makes(&p->plan->steps[i], "alias") &&
+				   (item = plan_step_item(&p->plan->steps[i], k));
+		     k++)
 			finalize_alias(p, item);
 	}
 }

@@ -13,11 +13,12 @@
  */
 #define MOVE_GROUP 100
 
-/* The three steps about some Services: parameters of each. */
+/* The steps about some Services: parameters of each. */
 struct move_group {
 	json_t *aliases; /* owned arrays */
 	json_t *flips;
 	json_t *trims;
+	json_t *swaps;
 };
 
 bool planner_is_called(const struct planner *p, const struct cluster_service *s)
@@ -87,8 +88,12 @@ static void move_add(struct planner *p, struct move_group *group, const struct c
 	alias = json_path_text(parameters, "name");
 	json_array_append_new(group->flips, move_flip(p, s, wanted.new_, alias));
 	json_array_append_new(group->trims,
-			      json_pack("{s:s, s:s, s:[s]}", "namespace", s->namespace_, "name",
-					alias, "addresses", wanted.old));
+			      json_pack("{s:s, s:s, s:[s], s:O}", "namespace", s->namespace_,
+					"name", alias, "addresses", wanted.old, "before",
+					json_object_get(parameters, "addresses")));
+	/* the API servers' alias has slices of ours while they are rolled */
+	if (planner_can_swap(p) && !planner_service_is(s, "default", "kubernetes"))
+		json_array_append_new(group->swaps, planner_alias_swap(p, s, parameters));
 	json_array_append_new(group->aliases, parameters);
 	json_array_append_new(p->plan->map,
 			      json_pack("{s:s, s:s, s:s, s:s}", "namespace", s->namespace_, "name",
@@ -138,6 +143,10 @@ static const char move_why_alias[] = "running containers dial the old address un
 static const char move_why_flip[] = "its address is outside of the new range";
 static const char move_why_trim[] = "the Service itself answers at the new address now";
 
+static const char move_why_swap[] =
+	"an old address that is a Service's own is not masqueraded, and "
+	"the cluster itself counts it";
+
 static void move_one_by_one(struct planner *p, const struct move_group *group)
 {
 	move_each(p, "alias", group->aliases, move_why_alias);
@@ -152,11 +161,13 @@ static void move_together(struct planner *p, const struct move_group *group)
 	move_all(p, "aliases", group->aliases, move_why_alias);
 	move_all(p, "flip-group", group->flips, move_why_flip);
 	move_all(p, "alias-trims", group->trims, move_why_trim);
+	if (json_array_size(group->swaps))
+		move_all(p, "alias-swap", group->swaps, move_why_swap);
 }
 
 static void move_some(struct planner *p, size_t begin, size_t end)
 {
-	struct move_group group = {json_array(), json_array(), json_array()};
+	struct move_group group = {json_array(), json_array(), json_array(), json_array()};
 
 	for (size_t i = begin; i < end; i++)
 		move_add(p, &group, p->moves[i]);
@@ -167,6 +178,7 @@ static void move_some(struct planner *p, size_t begin, size_t end)
 	json_decref(group.aliases);
 	json_decref(group.flips);
 	json_decref(group.trims);
+	json_decref(group.swaps);
 }
 
 /* How many of the Services from here on go together. */

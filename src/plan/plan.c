@@ -68,6 +68,30 @@ void plan_consent(struct plan *plan, const char *code, json_t *subjects, const c
 							buffer_cstr(&text), "subjects", subjects));
 }
 
+const json_t *plan_step_item(const struct plan_step *step, size_t i)
+{
+	const json_t *services = json_object_get(step->parameters, "services");
+
+	if (services)
+		return json_array_get(services, i);
+	return i == 0 ? step->parameters : NULL;
+}
+
+bool plan_step_makes(const struct plan_step *step, const char *kind)
+{
+	static const char *const many[][2] = {{"alias", "aliases"},
+					      {"alias", "alias-swap"},
+					      {"flip", "flip-group"},
+					      {"alias-trim", "alias-trims"}};
+
+	if (strcmp(step->kind, kind) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		if (strcmp(many[i][0], kind) == 0 && strcmp(many[i][1], step->kind) == 0)
+			return true;
+	return false;
+}
+
 const struct plan_step *plan_find(const struct plan *plan, const char *id)
 {
 	for (size_t i = 0; i < plan->count; i++)

@@ -3,6 +3,7 @@
 #define PLAN_PLAN_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,14 @@ __attribute__((format(printf, 2, 3))) void plan_note(struct plan *plan, const ch
 /* Asks for a consent; `subjects` (array of texts) is taken over. */
 __attribute__((format(printf, 4, 5))) void plan_consent(struct plan *plan, const char *code,
 							json_t *subjects, const char *fmt, ...);
+
+/* Step kinds about many things at once ("aliases", "flip-group", "alias-trims", "alias-swap") have an
+ * array "services" of what the kind for one has as parameters. The i-th of those, or, for a kind
+ * about one thing, its parameters as the only one; NULL behind the last. Borrowed. */
+const json_t *plan_step_item(const struct plan_step *step, size_t i);
+/* True when the step is of this kind for one ("alias", "flip", "alias-trim"), or of the one for many
+ * of them. */
+bool plan_step_makes(const struct plan_step *step, const char *kind);
 
 const struct plan_step *plan_find(const struct plan *plan, const char *id);
 size_t plan_count_stage(const struct plan *plan, enum plan_stage stage);

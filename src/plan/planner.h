@@ -105,6 +105,13 @@ struct planner_alias {
 /* The parameters of a step of kind "alias"; a new reference. */
 json_t *planner_alias(struct planner *p, const struct planner_alias *wanted);
 
+/* Where ServiceCIDR objects decide, an alias can have the old address as its clusterIP, once the
+ * Service has let go of it. The parameters of the one that takes over from the one with the
+ * parameters `bridge`. */
+bool planner_can_swap(const struct planner *p);
+json_t *planner_alias_swap(struct planner *p, const struct cluster_service *service,
+			   json_t *bridge);
+
 /* An address of the new range for the clusterIP of something that the run makes, each time another
  * one: a JSON text, or NULL when none is free. */
 json_t *planner_own_address(struct planner *p);

@@ -35,7 +35,7 @@ static bool undo_is_roll(const struct plan_step *step)
 
 static bool undo_is_move(const struct plan_step *step)
 {
-	return undo_is(step, "flip") || undo_is(step, "flip-group") || undo_is(step, "sweep");
+	return plan_step_makes(step, "flip") || undo_is(step, "sweep");
 }
 
 static enum undo_part undo_part_of(const struct plan_step *step)

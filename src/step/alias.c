@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "model/cluster.h"
+#include "step/aliases.h"
 #include "step/kinds.h"
 #include "step/service.h"
 
@@ -294,8 +295,8 @@ static int alias_create_slice(struct step_context *context, const struct plan_st
 }
 
 /* A Service without selector has endpoints that somebody wrote; the alias gets copies. */
-static int alias_copy_slices(struct step_context *context, const struct plan_step *step,
-			     struct error *err)
+int step_alias_copy_slices(struct step_context *context, const struct plan_step *step,
+			   struct error *err)
 {
 	const char *name = step_optional_text(step, "name");
 	auto_free char *version = NULL;
@@ -330,7 +331,7 @@ int step_alias_slices(struct step_context *context, const struct plan_step *step
 	    alias_create_slice(context, step, original, err) < 0)
 		return -1;
 	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")))
-		return alias_copy_slices(context, step, err);
+		return step_alias_copy_slices(context, step, err);
 	return 0;
 }
 
@@ -408,9 +409,19 @@ static int alias_apply(struct step_context *context, const struct plan_step *ste
 	return step_alias_by_status(step) ? step_alias_claim(context, step, err) : 0;
 }
 
+/* Only what is of this run goes. */
+static int alias_undo(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	auto_json json_t *only = json_array();
+
+	json_array_append(only, step->parameters);
+	return step_aliases_remove(context, step, only, err);
+}
+
 const struct step_kind step_alias = {
 	.name = "alias",
 	.describe = alias_describe,
 	.check = alias_check,
 	.apply = alias_apply,
+	.undo = alias_undo,
 };

@@ -24,6 +24,10 @@ must_check int step_alias_create(struct step_context *context, const struct plan
 must_check int step_alias_slices(struct step_context *context, const struct plan_step *step,
 				 const json_t *original, struct error *err);
 
+/* Writes copies of the slices of the original for the alias, which need not be there yet. */
+must_check int step_alias_copy_slices(struct step_context *context, const struct plan_step *step,
+				      struct error *err);
+
 /* Puts the step's parameter "addresses" into the status of the alias. */
 json_t *step_alias_claim_patch(const struct plan_step *step);
 must_check int step_alias_claim(struct step_context *context, const struct plan_step *step,

@@ -47,8 +47,7 @@ static int delete_slices(struct step_context *context, const struct plan_step *s
 						   .space = namespace_,
 						   .name = json_path_text(slice, "metadata.name")};
 
-		if (!json_path_is(slice, "metadata.labels.kubectl-renumber/run",
-				  context->plan->run))
+		if (!step_slice_is_ours(slice))
 			continue;
 		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
 			if (err->kind != ERROR_NOT_FOUND)

@@ -12,10 +12,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "step/alias.h"
-#include "step/group.h"
+#include "step/aliases.h"
 #include "step/kinds.h"
 #include "step/prove.h"
-#include "step/pulse.h"
 #include "step/service.h"
 
 #define ALIASES_ENDPOINTS_MS 60000
@@ -38,16 +37,7 @@ static void aliases_describe(const struct plan_step *step, struct buffer *out)
 
 /* ---- what is there ---- */
 
-struct aliases {
-	struct step_context *context;
-	struct step_group group;
-	struct step_pulse pulse;
-	json_t **found;	    /* the aliases; NULL: not there */
-	json_t **originals; /* specs; NULL: the Service is gone */
-	size_t *wanted;	    /* ready endpoints of the original */
-};
-
-static void aliases_release(struct aliases *a)
+void step_aliases_release(struct step_aliases *a)
 {
 	step_objects_release(a->found, a->group.count);
 	step_objects_release(a->originals, a->group.count);
@@ -56,13 +46,11 @@ static void aliases_release(struct aliases *a)
 	step_group_release(&a->group);
 }
 
-#define auto_aliases __attribute__((cleanup(aliases_release)))
-
-static int aliases_open(struct aliases *a, struct step_context *context,
-			const struct plan_step *step, struct error *err)
+int step_aliases_open(struct step_aliases *a, struct step_context *context,
+		      const struct plan_step *step, const json_t *services, struct error *err)
 {
 	a->context = context;
-	if (step_group_open(context, step, &a->group, err) < 0)
+	if (step_group_open(context, step, services, &a->group, err) < 0)
 		return -1;
 	a->found = step_objects_new(a->group.count);
 	a->originals = step_objects_new(a->group.count);
@@ -71,7 +59,7 @@ static int aliases_open(struct aliases *a, struct step_context *context,
 }
 
 /* The spec that the alias is made after: of the live Service, or what the plan remembers. */
-static int aliases_originals(struct aliases *a, struct error *err)
+int step_aliases_originals(struct step_aliases *a, struct error *err)
 {
 	json_t **live = step_objects_new(a->group.count);
 	int result = step_group_get(a->context, &a->group, "of", live, err);
@@ -92,7 +80,7 @@ static int aliases_originals(struct aliases *a, struct error *err)
 	return result;
 }
 
-static bool aliases_is_done(const struct aliases *a, size_t i)
+static bool aliases_is_done(const struct step_aliases *a, size_t i)
 {
 	const struct plan_step *item = &a->group.items[i];
 	const json_t *addresses = json_object_get(item->parameters, "addresses");
@@ -105,10 +93,11 @@ static bool aliases_is_done(const struct aliases *a, size_t i)
 static int aliases_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
 			 struct error *err)
 {
-	auto_aliases struct aliases a = {0};
+	auto_step_aliases struct step_aliases a = {0};
 	bool done = true;
 
-	if (aliases_open(&a, context, step, err) < 0 || aliases_originals(&a, err) < 0)
+	if (step_aliases_open(&a, context, step, NULL, err) < 0 ||
+	    step_aliases_originals(&a, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a.group.count; i++)
 		done = done && (!a.originals[i] || aliases_is_done(&a, i));
@@ -118,7 +107,7 @@ static int aliases_check(struct step_context *context, const struct plan_step *s
 
 /* ---- creating ---- */
 
-static int aliases_create(struct aliases *a, struct error *err)
+int step_aliases_create(struct step_aliases *a, struct error *err)
 {
 	struct step_group_call call;
 	int result;
@@ -148,7 +137,7 @@ static int aliases_create(struct aliases *a, struct error *err)
 /* ---- endpoints ---- */
 
 struct aliases_look {
-	struct aliases *a;
+	struct step_aliases *a;
 	const char *version;
 	char **paths;	/* owned */
 	size_t *have;	/* ready endpoints of the alias */
@@ -173,6 +162,13 @@ static char *aliases_slices_path(const struct plan_step *item, const char *versi
 	return buffer_detach(&path);
 }
 
+/* Whether its slices are ours for good. */
+static bool aliases_writes_slices(const struct plan_step *item)
+{
+	return json_object_get(item->parameters, "endpoints") ||
+	       json_object_get(item->parameters, "copyEndpoints");
+}
+
 static void aliases_count(struct aliases_look *look, size_t i, const struct kube_answer *answer)
 {
 	const char *alias = step_optional_text(&look->a->group.items[i], "name");
@@ -186,12 +182,16 @@ static void aliases_count(struct aliases_look *look, size_t i, const struct kube
 
 	if (!list)
 		return;
-	json_array_foreach(json_object_get(list, "items"), k, slice)
+	json_array_foreach(json_object_get(list, "items"), k, slice) {
+		/* ours stand in for what a controller will make: that is what is waited for */
+		if (!aliases_writes_slices(&look->a->group.items[i]) && step_slice_is_ours(slice))
+			continue;
 		json_array_append(
 			json_path_is(slice, "metadata.labels.kubernetes\\.io/service-name", alias)
 				? ours
 				: theirs,
 			slice);
+	}
 	look->have[i] = step_slices_ready(ours);
 	look->a->wanted[i] = step_slices_ready(theirs);
 	/* of those that we write ourselves, some may be taken out on purpose */
@@ -236,7 +236,7 @@ static size_t aliases_without(const struct aliases_look *look, size_t *ret_first
 /* Until each alias has as many ready endpoints as its original. */
 static int aliases_wait(struct aliases_look *look, struct error *err)
 {
-	struct aliases *a = look->a;
+	struct step_aliases *a = look->a;
 	const struct kube_jobs jobs = {
 		.count = a->group.count, .next = aliases_look_next, .data = look};
 	int64_t end = clock_monotonic_ms() + ALIASES_ENDPOINTS_MS;
@@ -262,7 +262,7 @@ static int aliases_wait(struct aliases_look *look, struct error *err)
 	}
 }
 
-static int aliases_endpoints(struct aliases *a, struct error *err)
+int step_aliases_endpoints(struct step_aliases *a, struct error *err)
 {
 	struct aliases_look look = {
 		.a = a,
@@ -283,7 +283,7 @@ static int aliases_endpoints(struct aliases *a, struct error *err)
 
 /* ---- addresses ---- */
 
-static int aliases_claim(struct aliases *a, struct error *err)
+int step_aliases_claim(struct step_aliases *a, struct error *err)
 {
 	struct step_group_call call;
 	int result;
@@ -306,7 +306,7 @@ static int aliases_claim(struct aliases *a, struct error *err)
 }
 
 /* The last address is the new one; the first is the one that answers today. */
-static int aliases_prove(struct aliases *a, struct error *err)
+int step_aliases_prove(struct step_aliases *a, struct error *err)
 {
 	struct step_proof *proofs = alloc_array(a->group.count + 1, sizeof(*proofs));
 	size_t count = 0;
@@ -332,17 +332,119 @@ static int aliases_prove(struct aliases *a, struct error *err)
 	return result;
 }
 
+int step_aliases_put(struct step_context *context, const struct plan_step *step,
+		     const json_t *services, struct error *err)
+{
+	auto_step_aliases struct step_aliases a = {0};
+
+	if (step_aliases_open(&a, context, step, services, err) < 0 ||
+	    step_aliases_originals(&a, err) < 0 || step_pulse_open(context, &a.pulse, err) < 0 ||
+	    step_aliases_create(&a, err) < 0 || step_aliases_endpoints(&a, err) < 0 ||
+	    step_pulse_settle(context, &a.pulse, err) < 0 || step_aliases_claim(&a, err) < 0 ||
+	    step_pulse_settle(context, &a.pulse, err) < 0)
+		return -1;
+	return step_aliases_prove(&a, err);
+}
+
+/* ---- removing ---- */
+
+static int aliases_delete_slices(struct step_aliases *a, const struct plan_step *item,
+				 const char *version, struct error *err)
+{
+	const char *space = step_optional_text(item, "namespace");
+	auto_json json_t *slices = NULL;
+	const json_t *slice;
+	size_t i;
+
+	if (step_slices(a->context, space, step_optional_text(item, "name"), &slices, err) < 0)
+		return -1;
+	json_array_foreach(slices, i, slice) {
+		const struct kube_target target = {.group = "discovery.k8s.io",
+						   .version = version,
+						   .plural = "endpointslices",
+						   .space = space,
+						   .name = json_path_text(slice, "metadata.name")};
+
+		if (!step_slice_is_ours(slice))
+			continue;
+		if (kube_client_delete(a->context->kube, &target, NULL, err) < 0) {
+			if (err->kind != ERROR_NOT_FOUND)
+				return -1;
+			error_release(err);
+		}
+	}
+	return 0;
+}
+
+int step_aliases_delete_slices(struct step_context *context, const struct plan_step *step,
+			       const json_t *services, struct error *err)
+{
+	auto_step_aliases struct step_aliases a = {0};
+	auto_free char *version = NULL;
+
+	if (step_aliases_open(&a, context, step, services, err) < 0 ||
+	    step_slice_version(context, &version, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a.group.count; i++)
+		if (!aliases_writes_slices(&a.group.items[i]) &&
+		    aliases_delete_slices(&a, &a.group.items[i], version, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The Services with a precondition, so that nothing but what was looked at goes. */
+static int aliases_delete_services(struct step_aliases *a, struct error *err)
+{
+	struct step_group_call call;
+	int result;
+
+	step_group_call_init(&a->group, &call, KUBE_DELETE, "name");
+	for (size_t i = 0; i < a->group.count; i++)
+		if (json_path_is(a->found[i], "metadata.labels.kubectl-renumber/run",
+				 a->context->plan->run))
+			call.bodies[i] = json_pack("{s:s, s:s, s:{s:O}}", "kind", "DeleteOptions",
+						   "apiVersion", "v1", "preconditions", "uid",
+						   json_path(a->found[i], "metadata.uid"));
+	result = step_group_send(&a->group, &call, err);
+	for (size_t i = 0; result == 0 && i < a->group.count; i++) {
+		struct kube_target target;
+
+		if (call.errors[i].kind == ERROR_NONE || call.errors[i].kind == ERROR_NOT_FOUND)
+			continue;
+		if (step_service_target(&a->group.items[i], &target, err) < 0 ||
+		    step_alias_owned(a->context, &target, err) < 0 ||
+		    kube_client_delete(a->context->kube, &target, NULL, err) < 0)
+			result = err->kind == ERROR_NOT_FOUND ? 0 : -1;
+	}
+	step_group_call_release(&a->group, &call);
+	return result;
+}
+
+int step_aliases_remove(struct step_context *context, const struct plan_step *step,
+			const json_t *services, struct error *err)
+{
+	auto_step_aliases struct step_aliases a = {0};
+	auto_free char *version = NULL;
+
+	if (step_aliases_open(&a, context, step, services, err) < 0 ||
+	    step_slice_version(context, &version, err) < 0 || aliases_delete_services(&a, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a.group.count; i++)
+		if (aliases_delete_slices(&a, &a.group.items[i], version, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int aliases_apply(struct step_context *context, const struct plan_step *step,
 			 struct error *err)
 {
-	auto_aliases struct aliases a = {0};
+	return step_aliases_put(context, step, NULL, err);
+}
 
-	if (aliases_open(&a, context, step, err) < 0 || aliases_originals(&a, err) < 0 ||
-	    step_pulse_open(context, &a.pulse, err) < 0 || aliases_create(&a, err) < 0 ||
-	    aliases_endpoints(&a, err) < 0 || step_pulse_settle(context, &a.pulse, err) < 0 ||
-	    aliases_claim(&a, err) < 0 || step_pulse_settle(context, &a.pulse, err) < 0)
-		return -1;
-	return aliases_prove(&a, err);
+static int aliases_undo(struct step_context *context, const struct plan_step *step,
+			struct error *err)
+{
+	return step_aliases_remove(context, step, NULL, err);
 }
 
 const struct step_kind step_aliases = {
@@ -350,4 +452,5 @@ const struct step_kind step_aliases = {
 	.describe = aliases_describe,
 	.check = aliases_check,
 	.apply = aliases_apply,
+	.undo = aliases_undo,
 };

@@ -231,14 +231,14 @@ static int flip_apply(struct step_context *context, const struct plan_step *step
 	if (step_service_target(step, &target, err) < 0 ||
 	    kube_client_get(context->kube, &target, &current, err) < 0)
 		return -1;
-	original = context->kept(context, step, "original");
+	original = context->kept(context, step, STEP_FLIP_KEPT);
 	if (step_flip_is_parked(current) && !original)
 		return error_set(
 			err, ERROR_REFUSED,
 			"it is of type ExternalName now, and not by this run; nothing is moved");
 	if (!step_flip_is_parked(current)) {
 		backup = alloc_format("service-%s-%s", target.space, target.name);
-		if (context->keep(context, step, "original", current, err) < 0 ||
+		if (context->keep(context, step, STEP_FLIP_KEPT, current, err) < 0 ||
 		    step_backup_object(context, backup, current, err) < 0)
 			return -1;
 		json_decref(original);
@@ -254,4 +254,5 @@ const struct step_kind step_flip = {
 	.describe = flip_describe,
 	.check = flip_check,
 	.apply = flip_apply,
+	.undo = step_flip_back,
 };

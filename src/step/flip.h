@@ -18,4 +18,11 @@ char *step_flip_external_name(const struct plan_step *step);
 must_check int step_flip_finish(struct step_context *context, const struct plan_step *step,
 				const json_t *original, struct error *err);
 
+/* The journal's document of kind flip: the Service before leg 1. */
+#define STEP_FLIP_KEPT "original"
+
+/* Undoes a step of kind flip or flip-group. */
+must_check int step_flip_back(struct step_context *context, const struct plan_step *step,
+			      struct error *err);
+
 #endif

@@ -6,8 +6,8 @@
  * windows, where nothing has to be spared).
  *
  * In a window the legs of several Services are under way at the same time on one connection; a
- * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn does not come in
- * the first half of the window wait for the next one. The objects as they are right before go to
+ * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn comes too late for
+ * the window wait for the next one. The objects as they are right before go to
  * the journal, one document a window: {"namespace/name": Service}. A process killed between the
  * legs leaves ExternalName Services; the resumed step brings each of them home first, from the
  * last document that has it.
@@ -27,6 +27,8 @@
 
 /* A Service that is written to all the time meets its own controller in every window. */
 #define FLIP_GROUP_CONFLICTS 20
+/* of the first window, before anything was measured */
+#define FLIP_GROUP_UNIT_US 20000
 
 static void flips_describe(const struct plan_step *step, struct buffer *out)
 {
@@ -69,10 +71,16 @@ struct flips {
 	struct step_group group;
 	struct step_pulse pulse;
 	struct flip_move *moves;
+	bool back;	 /* it is the way back */
 	unsigned window; /* number of the next document in the journal */
 	bool recovered;	 /* what an earlier attempt left was looked at */
 	size_t moved;
-	int64_t longest_ms; /* between the legs of one Service */
+	/* of the window under way */
+	size_t under_way;   /* Services between their legs */
+	size_t returned;    /* Services that have had both */
+	int64_t begun_ms;   /* of the clock; 0: not yet */
+	int64_t longest_ms; /* that both legs of one Service took */
+	int64_t unit_us;    /* a Service's share of the time; from one window to the next */
 };
 
 static void flip_move_reset(struct flip_move *move)
@@ -98,12 +106,13 @@ static void flips_release(struct flips *f)
 #define auto_flips __attribute__((cleanup(flips_release)))
 
 static int flips_open(struct flips *f, struct step_context *context, const struct plan_step *step,
-		      struct error *err)
+		      const json_t *services, struct error *err)
 {
 	f->context = context;
-	if (step_group_open(context, step, &f->group, err) < 0)
+	if (step_group_open(context, step, services, &f->group, err) < 0)
 		return -1;
 	f->moves = alloc_array(f->group.count + 1, sizeof(*f->moves));
+	f->unit_us = FLIP_GROUP_UNIT_US;
 	return 0;
 }
 
@@ -121,7 +130,7 @@ static int flips_check(struct step_context *context, const struct plan_step *ste
 	bool done = true;
 	int result;
 
-	if (flips_open(&f, context, step, err) < 0)
+	if (flips_open(&f, context, step, NULL, err) < 0)
 		return -1;
 	services = step_objects_new(f.group.count);
 	result = step_group_get(context, &f.group, "name", services, err);
@@ -176,9 +185,9 @@ static void flip_prepare(struct flip_move *move, const struct plan_step *item, j
 
 /* ---- the journal ---- */
 
-static char *flips_document_name(unsigned window)
+static char *flips_document_name(bool back, unsigned window)
 {
-	return alloc_format("window-%u", window);
+	return alloc_format(back ? "back-%u" : "window-%u", window);
 }
 
 static char *flip_key(const struct plan_step *item)
@@ -190,7 +199,7 @@ static char *flip_key(const struct plan_step *item)
 /* What is about to be moved, in one document, on disk before the first leg. */
 static int flips_keep(struct flips *f, struct error *err)
 {
-	auto_free char *name = flips_document_name(f->window);
+	auto_free char *name = flips_document_name(f->back, f->window);
 	auto_json json_t *document = json_object();
 
 	for (size_t i = 0; i < f->group.count; i++) {
@@ -203,17 +212,34 @@ static int flips_keep(struct flips *f, struct error *err)
 	return f->context->keep(f->context, f->group.step, name, document, err);
 }
 
-/* Counts the documents of an earlier attempt; the last one that has a Service is the one. */
-static void flips_remember(struct flips *f, json_t *originals)
+/* Adds what the documents of one direction say, and counts them. */
+static unsigned flips_read(struct flips *f, bool back, json_t *originals)
 {
-	for (;; f->window++) {
-		auto_free char *name = flips_document_name(f->window);
+	for (unsigned i = 0;; i++) {
+		auto_free char *name = flips_document_name(back, i);
 		auto_json json_t *document = f->context->kept(f->context, f->group.step, name);
 
 		if (!document)
-			return;
+			return i;
 		json_object_update(originals, document);
 	}
+}
+
+/* Of all documents of earlier attempts, the last one that has a Service is the one. On the way back
+ * a Service may have been left parked by the way there. */
+static void flips_remember(struct flips *f, json_t *originals)
+{
+	auto_json json_t *single = f->context->kept(f->context, f->group.step, STEP_FLIP_KEPT);
+
+	/* kind flip keeps the one that it is about */
+	if (single && f->group.count == 1) {
+		auto_free char *key = flip_key(&f->group.items[0]);
+
+		json_object_set(originals, key, single);
+	}
+	f->window = flips_read(f, false, originals);
+	if (f->back)
+		f->window = flips_read(f, true, originals);
 }
 
 /* Services that an earlier attempt left between the legs come home first, one by one. */
@@ -244,6 +270,14 @@ static int flips_recover(struct flips *f, json_t **services, struct error *err)
 
 /* ---- a window ---- */
 
+/* The way back does not lead away from an address that somebody else gave it. */
+static bool flips_is_other(const struct flips *f, const struct plan_step *item,
+			   const json_t *service)
+{
+	return f->back && json_path(service, "spec.clusterIP") && !flip_is_done(item, service) &&
+	       !step_service_holds(service, json_object_get(item->parameters, "from"));
+}
+
 /* Fetches what still waits; gives the number. */
 static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 {
@@ -263,6 +297,12 @@ static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 		if (!services[i])
 			log_warning("%s is gone since the plan was made; there is nothing to move",
 				    item->subject);
+		else if (flips_is_other(f, item, services[i]))
+			result = error_set(err, ERROR_REFUSED,
+					   "%s has the address %s, which is not from this run; it "
+					   "stays as it is",
+					   item->subject,
+					   json_path_text(services[i], "spec.clusterIP"));
 		if (flip_is_done(item, services[i])) {
 			move->phase = FLIP_DONE;
 			continue;
@@ -281,11 +321,18 @@ static void flip_request(struct kube_request *request, const char *path, const c
 		.method = KUBE_PATCH_MERGE, .path = path, .body = slice_of(body)};
 }
 
-/* Leg 1 is not begun any more in the second half of a window. */
+/* Leg 1 is not begun any more when the window might not see leg 2: servers work on what is under
+ * way more or less one after the other, so that it takes its turn. */
 static bool flip_begin(struct flips *f, struct flip_move *move, struct kube_request *request)
 {
-	if (move->phase != FLIP_WAITING || !move->original || step_pulse_left(&f->pulse) <= 0)
+	int64_t turn_us = (int64_t)(f->under_way + 1) * f->unit_us;
+
+	if (move->phase != FLIP_WAITING || !move->original ||
+	    step_pulse_left(&f->pulse) <= turn_us * 3 / 2 / 1000)
 		return false;
+	if (f->begun_ms == 0)
+		f->begun_ms = clock_monotonic_ms();
+	f->under_way++;
 	move->phase = FLIP_LEAVING;
 	move->left_ms = clock_monotonic_ms();
 	flip_request(request, move->path, move->leave);
@@ -329,6 +376,9 @@ static bool flip_returned(struct flips *f, struct flip_move *move, const struct 
 	if (took > f->longest_ms)
 		f->longest_ms = took;
 	f->moved++;
+	f->returned++;
+	f->unit_us =
+		(clock_monotonic_ms() - f->begun_ms) * 1000 / (int64_t)(f->returned + f->under_way);
 	move->phase = move->status ? FLIP_STATUS : FLIP_DONE;
 	if (!move->status)
 		return false;
@@ -346,8 +396,12 @@ static bool flips_next(void *data, size_t job, const struct kube_answer *last,
 		return flip_begin(f, move, request);
 	switch (move->phase) {
 	case FLIP_LEAVING:
-		return flip_left(move, last, request);
+		if (flip_left(move, last, request))
+			return true;
+		f->under_way--;
+		return false;
 	case FLIP_RETURNING:
+		f->under_way--;
 		return flip_returned(f, move, last, request);
 	default:
 		/* a status that was not written is written by the patient way */
@@ -384,10 +438,19 @@ static int flips_window(struct flips *f, struct error *err)
 	const struct kube_jobs jobs = {.count = f->group.count, .next = flips_next, .data = f};
 	auto_error struct error stop = {0};
 
+	f->under_way = f->returned = 0;
+	f->begun_ms = f->longest_ms = 0;
 	if (flips_keep(f, err) < 0 || step_pulse_window(f->context, &f->pulse, err) < 0)
 		return -1;
 	if (kube_multiplex_run(f->group.many, &jobs, &stop) < 0 && stop.kind != ERROR_INTERRUPTED)
 		return error_move(err, &stop);
+	log_debug("window %u: %zu Services in %" PRId64 " ms, at most %" PRId64
+		  " ms between the legs, %" PRId64 " ms left",
+		  f->window, f->returned, f->begun_ms ? clock_monotonic_ms() - f->begun_ms : 0,
+		  f->longest_ms,
+		  f->pulse.period_ms
+			  ? f->pulse.window_ms + f->pulse.period_ms - clock_monotonic_ms()
+			  : 0);
 	step_pulse_disturbed(&f->pulse);
 	if (flips_finish_open(f, err) < 0)
 		return -1;
@@ -428,24 +491,59 @@ static int flips_windows(struct flips *f, struct error *err)
 	return -1;
 }
 
+static int flips_run(struct flips *f, bool careful, struct error *err)
+{
+	int result;
+
+	if (careful && step_pulse_open(f->context, &f->pulse, err) < 0)
+		return -1;
+	result = flips_windows(f, err);
+	step_pulse_close(f->context, &f->pulse);
+	if (result < 0)
+		return -1;
+	log_debug("%zu Services moved in %u windows", f->moved, f->window);
+	/* the aliases may let go of the new addresses when every proxy has the flip */
+	return careful ? step_pulse_settle(f->context, &f->pulse, err) : 0;
+}
+
 static int flips_apply(struct step_context *context, const struct plan_step *step,
 		       struct error *err)
 {
-	bool careful = json_path_bool(step->parameters, "pulse", true);
 	auto_flips struct flips f = {0};
-	int result;
 
-	if (flips_open(&f, context, step, err) < 0 ||
-	    (careful && step_pulse_open(context, &f.pulse, err) < 0))
+	if (flips_open(&f, context, step, NULL, err) < 0)
 		return -1;
-	result = flips_windows(&f, err);
-	step_pulse_close(context, &f.pulse);
-	if (result < 0)
+	return flips_run(&f, json_path_bool(step->parameters, "pulse", true), err);
+}
+
+/* ---- the way back ---- */
+
+/* The same with "from" and "to" changed over. A flip that never began leads nowhere back. */
+static json_t *flips_turned(const struct plan_step *step)
+{
+	json_t *turned = json_array();
+	const json_t *item;
+
+	for (size_t i = 0; (item = plan_step_item(step, i)); i++) {
+		json_t *one = json_deep_copy(item);
+
+		json_object_set(one, "from", json_object_get(item, "to"));
+		json_object_set(one, "to", json_object_get(item, "from"));
+		json_array_append_new(turned, one);
+	}
+	return turned;
+}
+
+/* As careful as the way there: the alias, which claims both addresses again, answers at the one that
+ * the Service leaves. */
+int step_flip_back(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	auto_json json_t *turned = flips_turned(step);
+	auto_flips struct flips f = {.back = true};
+
+	if (flips_open(&f, context, step, turned, err) < 0)
 		return -1;
-	log_debug("%zu Services moved in %u windows, at most %" PRId64 " ms between the legs",
-		  f.moved, f.window, f.longest_ms);
-	/* the aliases may let go of the new addresses when every proxy has the flip */
-	return careful ? step_pulse_settle(context, &f.pulse, err) : 0;
+	return flips_run(&f, /* careful= */ true, err);
 }
 
 const struct step_kind step_flip_group = {
@@ -453,4 +551,5 @@ const struct step_kind step_flip_group = {
 	.describe = flips_describe,
 	.check = flips_check,
 	.apply = flips_apply,
+	.undo = step_flip_back,
 };

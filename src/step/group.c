@@ -7,13 +7,14 @@
 #include "step/service.h"
 
 int step_group_open(struct step_context *context, const struct plan_step *step,
-		    struct step_group *group, struct error *err)
+		    const json_t *services, struct step_group *group, struct error *err)
 {
-	const json_t *services = json_object_get(step->parameters, "services");
 	auto_step_group struct step_group new_ = {.step = step};
 	json_t *item;
 	size_t i;
 
+	if (!services)
+		services = json_object_get(step->parameters, "services");
 	if (!json_is_array(services))
 		return error_set(err, ERROR_PARSE,
 				 "step %s (%s) lacks its parameter 'services'; make the plan anew",

@@ -17,15 +17,16 @@ struct step_group {
 	struct kube_multiplex *many; /* owned */
 };
 
-/* ERROR_PARSE when an element is no such thing. */
+/* ERROR_PARSE when an element is no such thing. services: instead of the step's parameter of that
+ * name, or NULL; it must outlive the group. */
 must_check int step_group_open(struct step_context *context, const struct plan_step *step,
-			       struct step_group *group, struct error *err);
+			       const json_t *services, struct step_group *group, struct error *err);
 void step_group_release(struct step_group *group);
 #define auto_step_group __attribute__((cleanup(step_group_release)))
 
 /* One request for each item; what came of it stands beside the item's number. */
 struct step_group_call {
-	enum kube_method method; /* GET, POST or a patch */
+	enum kube_method method; /* GET, POST, a patch, or DELETE */
 	const char *group;	 /* of the API; NULL: core */
 	const char *version;
 	const char *plural;

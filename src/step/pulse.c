@@ -259,7 +259,7 @@ int64_t step_pulse_left(const struct step_pulse *pulse)
 {
 	if (pulse->period_ms == 0)
 		return INT64_MAX;
-	return pulse->window_ms + pulse->period_ms * 6 / 10 - clock_monotonic_ms();
+	return pulse->window_ms + pulse->period_ms * 8 / 10 - clock_monotonic_ms();
 }
 
 int step_pulse_settle(struct step_context *context, struct step_pulse *pulse, struct error *err)

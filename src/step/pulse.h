@@ -14,7 +14,7 @@
  *	            (bounded_frequency_runner.go)
  *
  * The pulse makes use of it: after some quiet, endpoints of our own change, so that every node
- * syncs now; what is written from then on, in half a period, comes with one and the same next sync
+ * syncs now; what is written from then on, in most of a period, comes with one and the same next sync
  * on every node. The two legs of a flip are such a thing: proxies never see the Service without an
  * address.
  *
@@ -53,7 +53,8 @@ void step_pulse_release(struct step_pulse *pulse);
 must_check int step_pulse_window(struct step_context *context, struct step_pulse *pulse,
 				 struct error *err);
 
-/* How long something may still be begun in this window; INT64_MAX where there are no windows. */
+/* How long this window surely lasts, with a fifth of the period in reserve; INT64_MAX where there
+ * are no windows. */
 int64_t step_pulse_left(const struct step_pulse *pulse);
 
 /* To be called when proxies have been given something to do: the quiet begins anew. */

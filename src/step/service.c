@@ -54,6 +54,12 @@ int step_slices(struct step_context *context, const char *namespace_, const char
 	return kube_client_list(context->kube, &target, &options, ret, NULL, err);
 }
 
+bool step_slice_is_ours(const json_t *slice)
+{
+	return json_path_is(slice, "metadata.labels.endpointslice\\.kubernetes\\.io/managed-by",
+			    "kubectl-renumber");
+}
+
 size_t step_slices_ready(const json_t *slices)
 {
 	size_t ready = 0;

@@ -21,6 +21,10 @@ must_check int step_slice_version(struct step_context *context, char **ret, stru
 must_check int step_slices(struct step_context *context, const char *namespace_,
 			   const char *service, json_t **ret, struct error *err);
 
+/* Written by us. Our run's label does not tell: controllers copy the labels of a Service to its
+ * slices. */
+bool step_slice_is_ours(const json_t *slice);
+
 /* How many of their endpoints are ready. */
 size_t step_slices_ready(const json_t *slices);
 
