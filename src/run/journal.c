@@ -280,8 +280,8 @@ static int journal_again(struct journal *j, const char *run, struct error *err)
 	static const char *const sql[] = {
 		"DELETE FROM step WHERE run = ?1",
 		"DELETE FROM kept WHERE run = ?1",
-		"UPDATE run SET state = 0, ended = 0, back_to = '', "
-		"started = CAST(?2 AS INTEGER) WHERE id = ?1",
+		("UPDATE run SET state = 0, ended = 0, back_to = '', "
+		 "started = CAST(?2 AS INTEGER) WHERE id = ?1"),
 	};
 	auto_free char *now = alloc_format("%lld", (long long)clock_wall_s());
 	const char *texts[] = {run, now};
