@@ -161,11 +161,6 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted)
 	return parameters;
 }
 
-bool planner_can_swap(const struct planner *p)
-{
-	return p->cluster->service_cidr_api != NULL;
-}
-
 json_t *planner_alias_swap(struct planner *p, const struct cluster_service *service, json_t *bridge)
 {
 	auto_free char *alias =

@@ -92,7 +92,7 @@ static void move_add(struct planner *p, struct move_group *group, const struct c
 					"name", alias, "addresses", wanted.old, "before",
 					json_object_get(parameters, "addresses")));
 	/* the API servers' alias has slices of ours while they are rolled */
-	if (planner_can_swap(p) && !planner_service_is(s, "default", "kubernetes"))
+	if (p->swaps && !planner_service_is(s, "default", "kubernetes"))
 		json_array_append_new(group->swaps, planner_alias_swap(p, s, parameters));
 	json_array_append_new(group->aliases, parameters);
 	json_array_append_new(p->plan->map,

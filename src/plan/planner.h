@@ -23,6 +23,7 @@ struct planner {
 	 * move */
 	const struct cluster_service **moves;
 	size_t move_count;
+	bool swaps;			/* old addresses become their aliases' own */
 	struct net_map map;		/* old address → new address of Services that move */
 	struct cluster_texts old_first; /* owned list: old addresses of default/kubernetes in use */
 	unsigned char *used; /* owned: bits of the host parts that somebody has, NULL: not yet */
@@ -108,7 +109,6 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted);
 /* Where ServiceCIDR objects decide, an alias can have the old address as its clusterIP, once the
  * Service has let go of it. The parameters of the one that takes over from the one with the
  * parameters `bridge`. */
-bool planner_can_swap(const struct planner *p);
 json_t *planner_alias_swap(struct planner *p, const struct cluster_service *service,
 			   json_t *bridge);
 

@@ -177,6 +177,8 @@ static void services_kubernetes(struct planner *p)
 int planner_services(struct planner *p, struct error *err)
 {
 	services_kubernetes(p);
+	/* a sweep comes when the old range gives out nothing any more */
+	p->swaps = planner_migrates(p) && p->cluster->service_cidr_api;
 	if (planner_move_found(p, err) < 0)
 		return -1;
 	if (planner_migrates(p))
