@@ -31,6 +31,11 @@ static int finalize_check_done(const struct open_run *open, struct error *err)
 			continue;
 		if (journal_get(open->journal, open->run.id, step->id, &state, NULL, err) < 0)
 			return -1;
+		if (state == JOURNAL_WAITING)
+			return error_set(err, ERROR_REFUSED,
+					 "step %s (%s) waits for its node; bring the node back, "
+					 "then 'resume'",
+					 step->id, step->subject);
 		if (!journal_state_holds(state))
 			return error_set(err, ERROR_REFUSED,
 					 "step %s (%s) is not done yet; 'resume' first", step->id,

@@ -8,6 +8,13 @@
 #include "run/executor.h"
 #include "run/executor_part.h"
 
+/* A server that read its new certificate before it was asked for: its step had no effect, but the way
+ * back has to wait for it all the same. */
+static bool rollback_is_wait(const struct plan_step *step, enum journal_state state)
+{
+	return state == JOURNAL_FOUND && strcmp(step->kind, "certificate-served") == 0;
+}
+
 /* Which steps had an effect; those undone before count, too: what only the way back has depends on
  * them. ERROR_REFUSED when finalize has begun. */
 static int rollback_touched(const struct executor_options *options, bool *touched,
@@ -21,7 +28,7 @@ static int rollback_touched(const struct executor_options *options, bool *touche
 		    0)
 			return -1;
 		touched[i] = journal_state_touched(state) || state == JOURNAL_UNDONE ||
-			     state == JOURNAL_WAITING;
+			     state == JOURNAL_WAITING || rollback_is_wait(step, state);
 		if (step->stage == PLAN_STAGE_FINALIZE && state != JOURNAL_PENDING)
 			return error_set(err, ERROR_REFUSED,
 					 "'finalize' has begun to take the old addresses away: "
