@@ -139,7 +139,7 @@ static int open_run_gate(void *data, struct error *err)
 	    cluster_build(observation, &cluster, err) < 0)
 		return -1;
 	digest = plan_digest(cluster);
-	difference = plan_digest_difference(gate->plan->digest, digest);
+	difference = plan_digest_difference(gate->plan->digest, gate->plan->digest_after, digest);
 	if (!difference)
 		return 0;
 	return error_set(err, ERROR_REFUSED,

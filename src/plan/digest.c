@@ -2,25 +2,27 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "plan/make.h"
+#include "plan/planner.h"
+
+static void digest_server(json_t *digest, const struct cluster_node *node, const char *range,
+			  const char *gates)
+{
+	auto_free char *name = alloc_format("flags of %s", node->name);
+	auto_free char *value =
+		alloc_format("%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
+			     range ? range : "?", gates ? gates : "");
+
+	json_object_set_new(digest, name, json_string(value));
+}
 
 static void digest_flags(const struct cluster *c, json_t *digest)
 {
 	for (size_t i = 0; i < c->node_count; i++) {
-		const struct cluster_node *node = &c->nodes[i];
-		auto_free char *name = NULL;
-		auto_free char *value = NULL;
+		const struct cluster_component *server = &c->nodes[i].host.api_server;
 
-		if (!node->control_plane)
-			continue;
-		name = alloc_format("flags of %s", node->name);
-		value = alloc_format(
-			"%s %s %s", node->kubelet_version ? node->kubelet_version : "?",
-			node->host.api_server.pod_range ? node->host.api_server.pod_range : "?",
-			node->host.api_server.pod_feature_gates
-				? node->host.api_server.pod_feature_gates
-				: "");
-		json_object_set_new(digest, name, json_string(value));
+		if (c->nodes[i].control_plane)
+			digest_server(digest, &c->nodes[i], server->pod_range,
+				      server->pod_feature_gates);
 	}
 }
 
@@ -57,4 +59,23 @@ json_t *plan_digest(const struct cluster *c)
 	digest_flags(c, digest);
 	digest_ranges(c, digest);
 	return digest;
+}
+
+json_t *plan_digest_after(const struct planner *p)
+{
+	const struct cluster *c = p->cluster;
+	json_t *after = json_object();
+
+	json_object_set_new(after, "address of default/kubernetes", json_string(p->first));
+	json_object_set_new(after, "serviceSubnet of kubeadm-config", json_string(p->to));
+	if (c->service_cidr_api)
+		json_object_set_new(after, "ServiceCIDR 'kubernetes'", json_string(p->to));
+	for (size_t i = 0; i < c->node_count; i++) {
+		const struct cluster_component *server = &c->nodes[i].host.api_server;
+		auto_free char *gates = planner_gates(p, server);
+
+		if (c->nodes[i].control_plane)
+			digest_server(after, &c->nodes[i], p->to, gates);
+	}
+	return after;
 }

@@ -121,6 +121,7 @@ static void planner_header(struct planner *p)
 	if (!plan->notes)
 		plan->notes = json_array();
 	plan->digest = plan_digest(p->cluster);
+	plan->digest_after = plan_digest_after(p);
 	for (size_t i = 0; i < p->former.count; i++)
 		json_array_append_new(plan->from, json_string(p->former.items[i]));
 }

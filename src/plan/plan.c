@@ -128,14 +128,15 @@ static json_t *plan_or_empty(json_t *value, json_t *empty)
 static json_t *plan_head_json(const struct plan *plan)
 {
 	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:o, s:o, s:o, "
-			 "s:o}",
+			 "s:o, s:o}",
 			 "schemaVersion", PLAN_SCHEMA_VERSION, "kind", "Plan", "run", plan->run,
 			 "mode", plan->mode == PLAN_REPAIR ? "repair" : "migrate", "createdAt",
 			 plan->created_at, "cluster", "server", plan->server, "identity",
 			 plan->cluster_uid, "regime", plan->regime, "from",
 			 plan_or_empty(plan->from, json_array()), "to", plan->to, "map",
 			 plan_or_empty(plan->map, json_array()), "digest",
-			 plan_or_empty(plan->digest, json_object()), "notes",
+			 plan_or_empty(plan->digest, json_object()), "digestAfter",
+			 plan_or_empty(plan->digest_after, json_object()), "notes",
 			 plan_or_empty(plan->notes, json_array()), "consents",
 			 plan_or_empty(plan->consents, json_array()));
 }
@@ -282,10 +283,13 @@ static int plan_parse_header(struct plan *plan, const json_t *object, const char
 		return -1;
 	if (plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err) < 0)
 		return -1;
-	/* plans of earlier versions ask for none */
-	if (!json_object_get(object, "consents"))
+	/* plans of earlier versions have neither */
+	if (json_object_get(object, "consents") &&
+	    plan_take_part(object, "consents", JSON_ARRAY, file, &plan->consents, err) < 0)
+		return -1;
+	if (!json_object_get(object, "digestAfter"))
 		return 0;
-	return plan_take_part(object, "consents", JSON_ARRAY, file, &plan->consents, err);
+	return plan_take_part(object, "digestAfter", JSON_OBJECT, file, &plan->digest_after, err);
 }
 
 int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err)
@@ -309,18 +313,34 @@ int plan_parse(struct plan *ret, const char *file, struct slice text, struct err
 	return 0;
 }
 
-char *plan_digest_difference(const json_t *planned, const json_t *found)
+/* Every member of `a` has in `b` the same value, or what `also` says. */
+static const char *plan_digest_missing(const json_t *a, const json_t *b, const json_t *also)
 {
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)planned, name, value) {
-		if (!json_equal(value, json_object_get(found, name)))
-			return alloc_text(name);
+	json_object_foreach((json_t *)(uintptr_t)a, name, value) {
+		const json_t *other = json_object_get(b, name);
+		const json_t *after = json_object_get(also, name);
+
+		if (!json_equal(value, other) && !(after && json_equal(after, other)))
+			return name;
 	}
-	json_object_foreach((json_t *)(uintptr_t)found, name, value) {
-		if (!json_object_get(planned, name))
-			return alloc_text(name);
+	return NULL;
+}
+
+char *plan_digest_difference(const json_t *planned, const json_t *after, const json_t *found)
+{
+	const char *name = plan_digest_missing(planned, found, after);
+	const char *key;
+	json_t *value;
+
+	if (name)
+		return alloc_text(name);
+	json_object_foreach((json_t *)(uintptr_t)found, key, value) {
+		if (!json_object_get(planned, key) &&
+		    !json_equal(value, json_object_get(after, key)))
+			return alloc_text(key);
 	}
 	return NULL;
 }
@@ -344,6 +364,7 @@ void plan_release(struct plan *plan)
 	json_decref(plan->from);
 	json_decref(plan->map);
 	json_decref(plan->digest);
+	json_decref(plan->digest_after);
 	json_decref(plan->notes);
 	json_decref(plan->consents);
 	*plan = (struct plan){0};

@@ -35,11 +35,12 @@ struct plan {
 	char *server;
 	char *cluster_uid; /* UID of namespace kube-system: the plan is for this cluster only */
 	char *regime;
-	char *to;	/* new range */
-	json_t *from;	/* array of old ranges */
-	json_t *map;	/* array of {namespace, name, from, to} */
-	json_t *digest; /* object: what the plan rests on; compared before it is applied */
-	json_t *notes;	/* array of texts for the reader */
+	char *to;	      /* new range */
+	json_t *from;	      /* array of old ranges */
+	json_t *map;	      /* array of {namespace, name, from, to} */
+	json_t *digest;	      /* object: what the plan rests on; compared before it is applied */
+	json_t *digest_after; /* object: members of it that the plan itself changes */
+	json_t *notes;	      /* array of texts for the reader */
 	/* array of {code, message, subjects}: what apply does only when the user said yes to it */
 	json_t *consents;
 	struct plan_step *steps;
@@ -80,8 +81,9 @@ void plan_to_text(const struct plan *plan, struct buffer *out);
  * schema too. */
 must_check int plan_parse(struct plan *ret, const char *file, struct slice text, struct error *err);
 
-/* The first member in which two digests differ ("flags of cp1"), NULL: they are equal. Caller frees. */
-char *plan_digest_difference(const json_t *planned, const json_t *found);
+/* The first member ("flags of cp1") in which what was found is neither what was planned on nor, in
+ * `after` (may be NULL), what the plan's own steps make of it; NULL: there is none. Caller frees. */
+char *plan_digest_difference(const json_t *planned, const json_t *after, const json_t *found);
 
 void plan_release(struct plan *plan);
 #define auto_plan __attribute__((cleanup(plan_release)))

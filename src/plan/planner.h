@@ -116,6 +116,13 @@ json_t *planner_alias_swap(struct planner *p, const struct cluster_service *serv
  * one: a JSON text, or NULL when none is free. */
 json_t *planner_own_address(struct planner *p);
 
+/* What the plan's own steps make of its digest. */
+json_t *plan_digest_after(const struct planner *p);
+
+/* --feature-gates of an API server when the plan has been carried out; the caller frees, NULL:
+ * none. */
+char *planner_gates(const struct planner *p, const struct cluster_component *server);
+
 /* Finds addresses for p->moves, and emits the steps that move them. */
 must_check int planner_move_found(struct planner *p, struct error *err);
 

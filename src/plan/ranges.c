@@ -43,6 +43,19 @@ static char *range_gates(const char *gates)
 	return alloc_text(DUAL_WRITE_GATE "=true");
 }
 
+/* The old bitmap stands in the way of another range only. */
+static bool range_ends_dual_write(const struct planner *p)
+{
+	return p->cluster->regime == CLUSTER_REGIME_DUAL_WRITE && p->former.count;
+}
+
+char *planner_gates(const struct planner *p, const struct cluster_component *server)
+{
+	const char *gates = server->manifest_feature_gates;
+
+	return range_ends_dual_write(p) ? range_gates(gates) : gates ? alloc_text(gates) : NULL;
+}
+
 /* All API servers, for those who wait for them or stand in for one of them. */
 static json_t *range_api_servers(const struct planner *p)
 {
@@ -97,9 +110,8 @@ static json_t *range_flags(const struct planner *p, const struct cluster_compone
 	if (!manifest_new || !running_new)
 		json_array_append_new(flags,
 				      json_pack("{s:s, s:s}", "name", RANGE_FLAG, "value", p->to));
-	/* the old bitmap stands in the way of another range only */
-	if (api && p->cluster->regime == CLUSTER_REGIME_DUAL_WRITE && p->former.count) {
-		auto_free char *gates = range_gates(component->manifest_feature_gates);
+	if (api && range_ends_dual_write(p)) {
+		auto_free char *gates = planner_gates(p, component);
 
 		json_array_append_new(
 			flags, json_pack("{s:s, s:s}", "name", "feature-gates", "value", gates));

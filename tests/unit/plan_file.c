@@ -14,7 +14,7 @@ static const char whole[] =
 	"\"to\":\"10.17.0.0/"
 	"16\",\"map\":[{\"namespace\":\"d\",\"name\":\"a\",\"from\":\"10.96.0.9\","
 	"\"to\":\"10.17.0.9\"}],\"digest\":{\"flags of cp1\":\"v1 10.17.0.0/16 \"},"
-	"\"notes\":[\"a "
+	"\"digestAfter\":{},\"notes\":[\"a "
 	"note\"],\"consents\":[],\"steps\":[{\"id\":\"s01\",\"stage\":\"tourniquet\","
 	"\"kind\":\"alias\",\"subject\":\"Service/d/a\",\"why\":\"because\","
 	"\"parameters\":{\"namespace\":\"d\"}},{\"id\":\"s02\",\"stage\":\"finalize\","
@@ -130,20 +130,28 @@ static void digests(void)
 		const char *planned;
 		const char *found;
 		const char *want;
+		const char *after;
 	} rows[] = {
-		{"{}", "{}", NULL},
-		{"{\"a\":\"1\"}", "{\"a\":\"1\"}", NULL},
-		{"{\"a\":\"1\"}", "{\"a\":\"2\"}", "a"},
-		{"{\"a\":\"1\"}", "{}", "a"},
-		{"{}", "{\"a\":\"1\"}", "a"},
-		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"b\":\"2\",\"a\":\"1\"}", NULL},
-		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"a\":\"1\",\"b\":\"3\"}", "b"},
+		{"{}", "{}", NULL, NULL},
+		{"{\"a\":\"1\"}", "{\"a\":\"1\"}", NULL, NULL},
+		{"{\"a\":\"1\"}", "{\"a\":\"2\"}", "a", NULL},
+		{"{\"a\":\"1\"}", "{}", "a", NULL},
+		{"{}", "{\"a\":\"1\"}", "a", NULL},
+		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"b\":\"2\",\"a\":\"1\"}", NULL, NULL},
+		{"{\"a\":\"1\",\"b\":\"2\"}", "{\"a\":\"1\",\"b\":\"3\"}", "b", NULL},
+		/* what the plan's own steps did is no change under it */
+		{"{\"a\":\"1\"}", "{\"a\":\"2\"}", NULL, "{\"a\":\"2\"}"},
+		{"{\"a\":\"1\"}", "{\"a\":\"3\"}", "a", "{\"a\":\"2\"}"},
+		{"{\"a\":\"1\"}", "{\"a\":\"1\"}", NULL, "{\"a\":\"2\"}"},
+		{"{}", "{\"a\":\"2\"}", NULL, "{\"a\":\"2\"}"},
+		{"{\"b\":\"1\"}", "{}", "b", "{\"a\":\"2\"}"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		auto_json json_t *planned = json_loads(rows[i].planned, 0, NULL);
 		auto_json json_t *found = json_loads(rows[i].found, 0, NULL);
-		auto_free char *difference = plan_digest_difference(planned, found);
+		auto_json json_t *after = rows[i].after ? json_loads(rows[i].after, 0, NULL) : NULL;
+		auto_free char *difference = plan_digest_difference(planned, after, found);
 
 		TEST("digests %s and %s", rows[i].planned, rows[i].found);
 		CHECK_STR(difference, rows[i].want);
