@@ -39,12 +39,12 @@ follow_note() {
 
 # follow_time REGEX: when the first line said so, or nothing
 follow_time() {
-	grep -aE "^[0-9.]+ +$1" "$RESULT/steps" 2>/dev/null | head -n 1 | cut -d ' ' -f 1
+	grep -aE "^[0-9.]+ +$1" "$RESULT/steps" 2>/dev/null | head -n 1 | cut -d ' ' -f 1 || :
 }
 
 # follow_steps: [{ at, text }]: the ends of steps, the beginnings of stages
 follow_steps() {
-	sed -nE 's/^([0-9.]+) +((√|=|--) .*|[a-z]+: .* \([0-9]+ steps?\))$/\1 \2/p' "$RESULT/steps" |
+	sed -nE 's/^([0-9.]+) +((√|=|↶|⏸|--) .*|[a-z]+: .* \([0-9]+ steps?\))$/\1 \2/p' "$RESULT/steps" |
 		jq -Rn '[inputs | capture("^(?<at>[0-9.]+) (?<text>.*)$") | .at |= tonumber | .text |= .[:110]]'
 }
 
