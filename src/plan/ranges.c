@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "plan/planner.h"
 #include "text/json.h"
+#include "text/kubeadm.h"
 
 #define RANGE_FLAG "service-cluster-ip-range"
 #define DUAL_WRITE_GATE "DisableAllocatorDualWrite"
@@ -210,6 +211,27 @@ static void range_freeze(struct planner *p, enum plan_stage stage, const char *k
 		"of deleted ones");
 }
 
+/* A control plane that joins with dual writing on would meet the old bitmap alone. */
+static void range_kubeadm_gates(struct planner *p)
+{
+	auto_kubeadm_config struct kubeadm_config config = {0};
+	auto_error struct error ignored = {0};
+	auto_free char *gates = NULL;
+
+	if (!range_ends_dual_write(p) ||
+	    kubeadm_config_read(&config, "kubeadm-config", slice_of(p->cluster->kubeadm_text),
+				&ignored) < 0)
+		return;
+	gates = range_gates(kubeadm_args_get(&config.api_server, "feature-gates"));
+	json_object_set_new(p->plan->steps[p->plan->count - 1].parameters, "featureGates",
+			    json_string(gates));
+	plan_note(p->plan, DUAL_WRITE_GATE
+		  "=true goes into the API servers' manifests and kubeadm-config: "
+		  "later versions have it on by themselves (1.34), and one that does "
+		  "not know the name any more does not start with it; take it out "
+		  "with the upgrade to 1.34");
+}
+
 /* In a migration nobody notices the restarts, and what kubeadm reads changes with the last. */
 static void range_servers(struct planner *p, enum plan_stage stage)
 {
@@ -230,8 +252,10 @@ static void range_servers(struct planner *p, enum plan_stage stage)
 	range_nodes(p, stage);
 	if (rolls && several)
 		range_converge(p, stage, true);
-	if (p->cluster->kubeadm_known)
+	if (p->cluster->kubeadm_known) {
 		planner_kubeadm_config(p, stage, p->to, none);
+		range_kubeadm_gates(p);
+	}
 	if (rolls && stage == PLAN_STAGE_RANGES)
 		range_allocation(p, stage, bitmap);
 	if (rolls && bitmap)

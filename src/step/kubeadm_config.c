@@ -2,7 +2,7 @@
 /*
  * kubeadm-config: what the next `kubeadm upgrade`, `join` or `init phase` will read.
  * Parameters: namespace, name, range (optional: new Service range), add, remove (optional arrays:
- * apiServer.certSANs).
+ * apiServer.certSANs), featureGates (optional: the argument feature-gates of the API server).
  */
 #include "step/config_map.h"
 #include "step/kinds.h"
@@ -20,6 +20,8 @@ static void kubeadm_describe(const struct plan_step *step, struct buffer *out)
 	buffer_format(out, "%s:", step->subject);
 	if (range)
 		buffer_format(out, " serviceSubnet %s", range);
+	if (step_optional_text(step, "featureGates"))
+		buffer_format(out, " feature-gates %s", step_optional_text(step, "featureGates"));
 	for (size_t i = 0; i < add.count; i++)
 		buffer_format(out, " +%s", add.items[i]);
 	for (size_t i = 0; i < remove.count; i++)
@@ -32,14 +34,22 @@ static int kubeadm_edit(const struct plan_step *step, const char *file, struct s
 	auto_step_texts struct step_texts add = step_texts_of(step, "add");
 	auto_step_texts struct step_texts remove = step_texts_of(step, "remove");
 	const char *range = step_optional_text(step, "range");
+	const char *gates = step_optional_text(step, "featureGates");
 	auto_buffer struct buffer ranged = {0};
+	auto_buffer struct buffer gated = {0};
 	auto_buffer struct buffer added = {0};
 
 	if (!range)
 		buffer_slice(&ranged, text);
 	else if (kubeadm_set_service_range(file, text, range, &ranged, err) < 0)
 		return -1;
-	if (kubeadm_add_cert_sans(file, buffer_as_slice(&ranged), add.items, add.count, &added,
+	if (!gates)
+		buffer_slice(&gated, buffer_as_slice(&ranged));
+	else if (kubeadm_set_arg(file, buffer_as_slice(&ranged), KUBEADM_API_SERVER,
+				 "feature-gates", gates, /* only_existing= */ false, &gated,
+				 err) < 0)
+		return -1;
+	if (kubeadm_add_cert_sans(file, buffer_as_slice(&gated), add.items, add.count, &added,
 				  err) < 0)
 		return -1;
 	return kubeadm_remove_cert_sans(file, buffer_as_slice(&added), remove.items, remove.count,

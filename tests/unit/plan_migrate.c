@@ -93,7 +93,8 @@ static void outline_list(struct buffer *out, const json_t *parameters, const cha
 
 static void outline_step(struct buffer *out, const struct plan_step *step)
 {
-	static const char *const texts[] = {"mechanism", "clusterIP", "range", "keepOut"};
+	static const char *const texts[] = {"mechanism", "clusterIP", "range", "featureGates",
+					    "keepOut"};
 	static const char *const lists[] = {"addresses", "from",   "to",      "flags",
 					    "cidrs",	 "add",	   "new",     "dns",
 					    "workloads", "remove", "services"};
