@@ -71,8 +71,10 @@ static struct cluster *build(void)
 
 static void make_plan(void)
 {
+	static char to[] = "10.17.0.0/16";
+
 	plan = (struct plan){.mode = PLAN_MIGRATE,
-			     .to = (char[]){"10.17.0.0/16"},
+			     .to = to,
 			     .from = json_pack("[s]", "10.96.0.0/16"),
 			     .map = json_pack("[{s:s,s:s,s:s,s:s},{s:s,s:s,s:s,s:s}]", "namespace",
 					      "default", "name", "kubernetes", "from", "10.96.0.1",
