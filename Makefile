@@ -50,6 +50,7 @@ LAB_SRC := $(wildcard lab/*.c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB_OBJ := $(call obj,$(filter-out $(MAINS),$(SRC)))
 AGENT_OBJ := $(call obj,$(filter-out $(MAINS),$(wildcard $(patsubst %,src/%/*.c,agent pki text net base))))
+LAB_OBJ := $(call obj,$(filter-out lab/main.c,$(LAB_SRC)))
 TEST_LIB_OBJ := $(call obj,$(filter-out tests/lib/fuzz_replay.c,$(wildcard tests/lib/*.c)))
 
 CLI := $(if $(wildcard src/main.c),$(BUILD)/kubectl-renumber)
@@ -60,7 +61,7 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.c tests/crash/*.c))
 REPLAY := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
-TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t)
+TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t tests/lab/*.t)
 .PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo install fuzz fuzz-programs \
 	coverage dist distcheck clean FORCE
 all: $(CLI) $(AGENT) $(LAB)
@@ -86,9 +87,11 @@ $(BUILD)/%.list: FORCE
 	@echo '$(MEMBERS)' | cmp -s - $@ || echo '$(MEMBERS)' >$@
 $(BUILD)/libkr.list: MEMBERS = $(LIB_OBJ)
 $(BUILD)/libagent.list: MEMBERS = $(AGENT_OBJ)
+$(BUILD)/liblab.list: MEMBERS = $(LAB_OBJ)
 $(BUILD)/libtest.list: MEMBERS = $(TEST_LIB_OBJ)
 $(BUILD)/libkr.a: $(LIB_OBJ)
 $(BUILD)/libagent.a: $(AGENT_OBJ)
+$(BUILD)/liblab.a: $(LAB_OBJ)
 $(BUILD)/libtest.a: $(TEST_LIB_OBJ)
 $(BUILD)/%.a: $(BUILD)/%.list
 	$(call say,AR,$@)
@@ -113,7 +116,7 @@ $(BUILD)/renumber-agent: $(BUILD)/src/agent/main.o $(BUILD)/libagent.a
 		rm -f $@.log; exit $$status
 	$(split)
 
-$(BUILD)/renumber-lab: $(call obj,$(LAB_SRC)) $(BUILD)/libkr.a
+$(BUILD)/renumber-lab: $(BUILD)/lab/main.o $(LAB_OBJ) $(BUILD)/libkr.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) $(LAB_LIBS)
 	$(split)
@@ -124,7 +127,12 @@ $(BUILD)/renumber-lab-hurry.so: lab/hurry/hurry.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
-$(UNIT) $(TEST_PROGRAMS) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libkr.a
+LAB_UNIT := $(filter $(BUILD)/tests/unit/lab_%,$(UNIT))
+$(LAB_UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/liblab.a $(BUILD)/libkr.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) $(LAB_LIBS)
+
+$(filter-out $(LAB_UNIT),$(UNIT)) $(TEST_PROGRAMS) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/libkr.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS)
 

@@ -112,7 +112,8 @@ static bool keys_fill(struct keys_pair *pair, const struct keys_pair *ca, const 
 
 	if (RAND_bytes(serial, sizeof(serial)) != 1)
 		return false;
-	serial[0] &= 0x7f;
+	/* positive, and without a zero in front, which DER forbids */
+	serial[0] = (unsigned char)((serial[0] & 0x3f) | 0x40);
 	return X509_set_version(x509, 2) == 1 &&
 	       ASN1_STRING_set(X509_get_serialNumber(x509), serial, sizeof(serial)) == 1 &&
 	       X509_gmtime_adj(X509_getm_notBefore(x509), -KEYS_DAY) &&

@@ -16,6 +16,7 @@ extern const struct command command_rollback;
 extern const struct command command_finalize;
 extern const struct command command_verify;
 extern const struct command command_report;
+extern const struct command command_lab;
 extern const struct command command_completion;
 extern const struct command command_version;
 extern const struct command command_help_page;

@@ -6,10 +6,10 @@
 
 /* In the order of --help: looking, planning, doing, proving. */
 static const struct command *const command_table[] = {
-	&command_doctor,   &command_certs,     &command_scan,	&command_plan,
-	&command_apply,	   &command_status,    &command_resume, &command_rollback,
-	&command_finalize, &command_verify,    &command_report, &command_completion,
-	&command_version,  &command_help_page,
+	&command_doctor,     &command_certs,   &command_scan,	   &command_plan,
+	&command_apply,	     &command_status,  &command_resume,	   &command_rollback,
+	&command_finalize,   &command_verify,  &command_report,	   &command_lab,
+	&command_completion, &command_version, &command_help_page,
 };
 
 const struct command *command_at(size_t i)

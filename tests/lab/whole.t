@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# In the lab, the tool repairs the incident and moves a healthy cluster, from plan to proof.
+. "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
+
+cat >"$tmp/do" <<'SCRIPT'
+set -e
+kubectl-renumber plan "$@" --out "$RENUMBER_LAB/plan"
+kubectl-renumber apply "$RENUMBER_LAB/plan" --yes
+kubectl-renumber apply "$RENUMBER_LAB/plan" --yes
+kubectl-renumber finalize --yes
+kubectl-renumber verify
+SCRIPT
+
+# whole SCENARIO PLAN-OPTION…
+whole() {
+	scenario=$1 status=0
+	shift
+	renumber-lab --scenario "$scenario" --hurry 20 --pace 20 -- sh "$tmp/do" "$@" >"$out" 2>"$err" || status=$?
+	is "$status" 0 "$scenario: plan $*, apply, apply, finalize, verify"
+	has "$out" 'the cluster is whole on 10.17.0.0/16' "$scenario: whole"
+}
+
+for scenario in incident-flag incident-delete incident-gone incident-pinned incident-certs-1of3 incident-certs-all \
+	incident-half incident-delete-1.32 incident-half-1.32 incident-delete-1.20; do
+	whole $scenario --repair
+done
+whole healthy --to 10.17.0.0/16
+done_testing
