@@ -16,6 +16,7 @@
 #include "text/json.h"
 
 #define API_TOKEN "Bearer lab"
+enum { API_ROUGH_PAGE = 7 };
 
 static void api_target_release(struct api_target *target)
 {
@@ -418,6 +419,8 @@ static int api_list(struct lab_server *server, const struct api_target *target,
 		return -1;
 	if (limit_text && !slice_to_u64(slice_of(limit_text), UINT32_MAX, &limit))
 		limit = 0;
+	if (limit > API_ROUGH_PAGE && fault_is_rough(lab->fault))
+		limit = API_ROUGH_PAGE;
 	for (size_t i = 0; i < count; i++) {
 		json_t *object = store_by_key(lab->store, target->type, keys[i]);
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "lab/dns.h"
 #include "lab/fault.h"
+#include "lab/folder.h"
 #include "lab/node.h"
 #include "lab/proxy.h"
 #include "lab/relay.h"
@@ -106,6 +107,63 @@ static json_t *control_effect(struct lab *lab, const json_t *request)
 	return json_pack("{s:b}", "go", (int)fault_effect(lab->fault, before));
 }
 
+static json_t *control_client(struct lab *lab, const json_t *request)
+{
+	fault_client(lab->fault, (pid_t)json_path_int(request, "pid", 0));
+	return json_object();
+}
+
+static json_t *control_arm(struct lab *lab, const json_t *request)
+{
+	const struct fault_options options = {
+		.kill_at = (uint64_t)json_path_int(request, "killAt", 0),
+		.kill_before = json_path_bool(request, "before", false),
+		.seed = (uint64_t)json_path_int(request, "seed", 1),
+		.every = (unsigned int)json_path_int(request, "every", 0),
+	};
+	json_t *answer = json_pack("{s:I,s:I}", "effects", (json_int_t)fault_effects(lab->fault),
+				   "faults", (json_int_t)fault_count(lab->fault));
+
+	fault_arm(lab->fault, &options);
+	return answer;
+}
+
+static json_t *control_dump(struct lab *lab, const json_t *request)
+{
+	const char *file = json_path_text(request, "file");
+	auto_json json_t *all = json_object();
+	auto_error struct error err = {0};
+	auto_free char *text = NULL;
+
+	if (!file)
+		return control_problem("no file");
+	for (size_t i = 0; i < store_type_count; i++)
+		json_object_set(all, store_types[i].plural,
+				store_all(lab->store, store_types[i].plural));
+	text = json_print(all);
+	if (folder_write(file, slice_of(text), 0600, &err) < 0)
+		return control_problem(error_text(&err));
+	return json_object();
+}
+
+static json_t *control_of_lab(struct lab *lab, const json_t *request)
+{
+	static const struct {
+		const char *name;
+		json_t *(*fn)(struct lab *lab, const json_t *request);
+	} of_lab[] = {
+		{"effect", control_effect},
+		{"client", control_client},
+		{"arm", control_arm},
+		{"dump", control_dump},
+	};
+
+	for (size_t i = 0; i < sizeof(of_lab) / sizeof(of_lab[0]); i++)
+		if (json_path_is(request, "do", of_lab[i].name))
+			return of_lab[i].fn(lab, request);
+	return NULL;
+}
+
 static json_t *control_answer(struct lab *lab, const json_t *request)
 {
 	static const struct {
@@ -117,9 +175,10 @@ static json_t *control_answer(struct lab *lab, const json_t *request)
 		{"metrics", control_metrics},
 	};
 	struct lab_node *node = lab_node(lab, json_path_text(request, "node"));
+	json_t *answer = control_of_lab(lab, request);
 
-	if (json_path_is(request, "do", "effect"))
-		return control_effect(lab, request);
+	if (answer)
+		return answer;
 	if (!node)
 		return control_problem("Could not resolve hostname");
 	if (json_path_is(request, "do", "relay"))

@@ -35,6 +35,18 @@ void fault_client(struct fault *f, pid_t pid)
 	f->client = pid;
 }
 
+void fault_arm(struct fault *f, const struct fault_options *options)
+{
+	f->options = *options;
+	f->random = options->seed;
+	f->effects = f->faults = 0;
+}
+
+bool fault_is_rough(const struct fault *f)
+{
+	return f && f->options.every;
+}
+
 uint64_t fault_effects(const struct fault *f)
 {
 	return f->effects;
@@ -98,8 +110,16 @@ static void fault_status(struct http_reply *reply, int status, int retry_after_s
 }
 
 /* Refuses before anything happens. True: decided. */
-static bool fault_refuse(struct fault *f, struct http_reply *reply)
+static bool fault_refuse(struct fault *f, const struct http_request *request,
+			 struct http_reply *reply)
 {
+	if (http_query(request, "continue")) {
+		fault_status(reply, 410, 0, "Expired",
+			     "The provided continue parameter is too old to display a consistent "
+			     "list result. You can start a new list without the continue "
+			     "parameter.");
+		return true;
+	}
 	switch (fault_random(f, 9)) {
 	case 0:
 		fault_status(reply, 429, 1, "TooManyRequests",
@@ -150,7 +170,7 @@ bool fault_before(struct fault *f, const struct http_request *request, struct ht
 	if (!f->options.every || fault_random(f, f->options.every) != 0)
 		return false;
 	f->faults++;
-	return fault_refuse(f, reply);
+	return fault_refuse(f, request, reply);
 }
 
 void fault_after(struct fault *f, const struct http_request *request, struct http_reply *reply)

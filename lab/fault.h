@@ -27,6 +27,12 @@ void fault_free(struct fault *f);
 /* Who is killed. */
 void fault_client(struct fault *f, pid_t pid);
 
+/* From here on other options hold, and effects and faults are counted anew. */
+void fault_arm(struct fault *f, const struct fault_options *options);
+
+/* True while requests fail by chance: lists then come in small pages. */
+bool fault_is_rough(const struct fault *f);
+
 /* True when the reply is decided and nothing is to happen. `f` NULL: no faults. */
 bool fault_before(struct fault *f, const struct http_request *request, struct http_reply *reply);
 /* May spoil a reply. */

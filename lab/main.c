@@ -199,9 +199,11 @@ static int main_put_wrapper(const struct main_options *o, const struct lab *lab,
 							beside, (unsigned long long)o->hurry)
 					 : alloc_text("");
 	auto_free char *text = alloc_format(
-		"#!/bin/sh\n%sexec '%s/kubectl-renumber' --ssh-command \"'%s' as-ssh '%s'\" "
+		"#!/bin/sh\n[ -z \"$RENUMBER_LAB_CLIENT\" ] || '%s' as-control '%s' "
+		"'{\"do\":\"client\",\"pid\":'$$'}' >/dev/null\n%sexec '%s/kubectl-renumber' "
+		"--ssh-command \"'%s' as-ssh '%s'\" "
 		"--state-dir '%s/state' \"$@\"\n",
-		hurry, beside, lab->program, lab->folder, lab->folder);
+		lab->program, lab->folder, hurry, beside, lab->program, lab->folder, lab->folder);
 
 	return folder_write(path, slice_of(text), 0755, err);
 }
@@ -370,6 +372,8 @@ int main(int argc, char **argv)
 		return shim_ssh(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "as-systemctl") == 0)
 		return shim_systemctl(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "as-control") == 0)
+		return shim_control(argc, argv);
 	umask(022);
 	/* it ends with whoever started it */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -364,3 +364,25 @@ int shim_systemctl(int argc, char **argv)
 	}
 	return json_path_text(answer, "error") ? 1 : 0;
 }
+
+/* --- scripts ---------------------------------------------------------------------------------- */
+
+int shim_control(int argc, char **argv)
+{
+	auto_error struct error err = {0};
+	auto_json json_t *request = NULL;
+	auto_json json_t *answer = NULL;
+	auto_free char *text = NULL;
+	int fd = -1;
+
+	if (argc == 4)
+		request = json_parse(slice_of(argv[3]), "request", &err);
+	if (!request || control_connect(argv[2], &fd, &err) < 0 ||
+	    !(answer = control_ask(fd, steal(request), &err))) {
+		fprintf(stderr, "renumber-lab: %s\n", error_text(&err));
+		return 1;
+	}
+	text = json_print(answer);
+	puts(text);
+	return json_path_text(answer, "error") ? 1 : 0;
+}

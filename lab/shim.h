@@ -14,4 +14,7 @@ int shim_ssh(int argc, char **argv);
 /* In systemctl's place: `renumber-lab as-systemctl FOLDER NODE VERB kubelet`. */
 int shim_systemctl(int argc, char **argv);
 
+/* What scripts ask the lab: `renumber-lab as-control FOLDER REQUEST` prints the answer. */
+int shim_control(int argc, char **argv);
+
 #endif
