@@ -59,8 +59,9 @@ static int finalize_check_unused(struct session *session, const struct finalize_
 	int64_t window;
 
 	if (open_run_window(settings->window, connections ? EVIDENCE_WINDOW_MS : 0, &window, err) <
-		    0 ||
-	    open_run_evidence(session, open, window, &evidence, err) < 0)
+	    0)
+		return -1;
+	if (open_run_evidence(session, open, window, &evidence, err) < 0)
 		return -1;
 	for (size_t i = 0; i < evidence.blind_count; i++)
 		log_warning("%s", evidence.blind[i]);
@@ -88,7 +89,10 @@ static int finalize_run(struct session *session, const struct command_input *inp
 	const struct finalize_settings *settings = input->settings;
 	auto_open_run struct open_run open = {0};
 	auto_free char *cluster = NULL;
+	int64_t window;
 
+	if (open_run_window(settings->window, 0, &window, err) < 0)
+		return -1;
 	if (open_run_current(session, /* any= */ true, &open, err) < 0) {
 		if (err->kind == ERROR_NOT_FOUND)
 			return error_set(err, ERROR_USAGE,

@@ -22,14 +22,15 @@ static const struct option status_options[] = {
 	{0},
 };
 
-/* True when old addresses are held by aliases of this run: then somebody may use them. */
-static bool status_has_aliases(const struct open_run *open)
+/* True when the run has moved a Service or kept an old address: then somebody may use one. */
+static bool status_has_old(const struct open_run *open)
 {
 	for (size_t i = 0; i < open->plan.count; i++) {
+		const char *kind = open->plan.steps[i].kind;
 		auto_error struct error ignored = {0};
 		enum journal_state state;
 
-		if (strncmp(open->plan.steps[i].kind, "alias", 5) == 0 &&
+		if ((strncmp(kind, "alias", 5) == 0 || strncmp(kind, "flip", 4) == 0) &&
 		    journal_get(open->journal, open->run.id, open->plan.steps[i].id, &state, NULL,
 				&ignored) == 0 &&
 		    journal_state_holds(state))
@@ -46,7 +47,7 @@ static bool status_evidence(struct session *session, struct open_run *open,
 	auto_error struct error err = {0};
 	int64_t window = 0;
 
-	if (!journal_run_is_open(&open->run) || !status_has_aliases(open))
+	if (!journal_run_is_open(&open->run) || !status_has_old(open))
 		return false;
 	if (open_run_window(settings->window, 0, &window, &err) == 0 &&
 	    open_run_evidence(session, open, window, ret, &err) == 0)
