@@ -53,11 +53,11 @@ int consent_check(struct session *session, const struct plan *plan, const char *
 
 		if (!code || !message || (accept && consent_named(accept, code)))
 			continue;
+		if (!session->settings->yes && !session->stderr_terminal)
+			return consent_refuse(plan, accept, err);
 		log_warning("%s: %s", code, message);
 		if (session->settings->yes)
 			continue;
-		if (!session->stderr_terminal)
-			return consent_refuse(plan, accept, err);
 		question = alloc_format("this is known and wanted (--accept %s)", code);
 		if (session_consent(session, question, err) < 0)
 			return -1;

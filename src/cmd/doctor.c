@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cmd/commands.h"
+#include "cmd/recorded.h"
 #include "doctor/doctor.h"
 #include "report/document.h"
 #include "report/findings.h"
@@ -109,19 +110,6 @@ static void print_result(enum session_output output, bool colour, const struct c
 	fwrite(buffer_cstr(&out), 1, out.len, stdout);
 }
 
-static int read_recorded(const char *path, struct cluster **ret, struct error *err)
-{
-	auto_buffer struct buffer text = {.max = LIMIT_HTTP_BODY};
-	auto_json json_t *observation = NULL;
-
-	if (file_read(path, LIMIT_HTTP_BODY, &text, err) < 0)
-		return -1;
-	observation = json_parse(buffer_as_slice(&text), path, err);
-	if (!observation)
-		return -1;
-	return cluster_build(observation, ret, err);
-}
-
 static int record(const char *path, const struct cluster *c, struct error *err)
 {
 	auto_buffer struct buffer text = {.max = LIMIT_HTTP_BODY};
@@ -137,7 +125,7 @@ static int run(struct session *session, const struct command_input *input, struc
 	auto_findings struct finding_list findings = {0};
 
 	if (settings->observation) {
-		if (read_recorded(settings->observation, &cluster, err) < 0)
+		if (recorded_cluster(settings->observation, &cluster, err) < 0)
 			return -1;
 	} else if (session_observe(session, &cluster, err) < 0) {
 		return -1;

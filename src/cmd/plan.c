@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/plan_text.h"
+#include "cmd/recorded.h"
 #include "model/observe.h"
 #include "plan/make.h"
 #include "step/step.h"
@@ -22,6 +23,7 @@ struct plan_settings {
 	const char *restart;
 	const char *explain;
 	const char *map;
+	const char *observation;
 };
 
 #define SETTING(field) offsetof(struct plan_settings, field)
@@ -36,6 +38,8 @@ static const struct option plan_options[] = {
 	 "own addresses: a line 'OLD NEW' or 'NAMESPACE/NAME NEW' for each Service"},
 	{"restart", 0, "WHICH", OPTION_CHOICE, SETTING(restart), "needed all none",
 	 "workloads that are restarted (default needed)"},
+	{"observation", 0, "FILE", OPTION_TEXT, SETTING(observation), NULL,
+	 "plan for the cluster that was recorded in FILE; nobody is asked"},
 	{"explain", 0, "STEP", OPTION_TEXT, SETTING(explain), NULL,
 	 "print everything about one step, like s03"},
 	{0},
@@ -69,6 +73,11 @@ static int plan_canonical(const char *to, char **ret, struct error *err)
 
 	if (!to)
 		return 0;
+	if (strchr(to, ','))
+		return error_set(err, ERROR_REFUSED,
+				 "--to '%s': dual-stack clusters are neither moved nor repaired by "
+				 "this version; 'doctor', 'certs' and 'scan' work on them",
+				 to);
 	if (net_cidr_parse(slice_of(to), &cidr, err) < 0)
 		return error_wrap(err, "--to");
 	if (net_cidr_check_service(cidr, /* large_allowed= */ true, err) < 0)
@@ -106,6 +115,26 @@ static int plan_write(const struct plan *plan, const char *out, struct error *er
 	return file_replace(out, text.ptr, text.len, 0600, 0, err);
 }
 
+static int plan_observe(struct session *session, const struct plan_settings *settings,
+			struct cluster **ret, struct plan_request *request, struct error *err)
+{
+	struct cluster *cluster;
+
+	if (!settings->observation) {
+		if (session_observe_more(session, settings->repair ? 0 : OBSERVE_SURROUNDINGS, ret,
+					 err) < 0)
+			return -1;
+		request->nodes_reached = node_pool_reaches_nodes(session->pool);
+		return 0;
+	}
+	if (recorded_cluster(settings->observation, &cluster, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cluster->node_count; i++)
+		request->nodes_reached |= cluster->nodes[i].host.asked;
+	*ret = cluster;
+	return 0;
+}
+
 static int plan_run(struct session *session, const struct command_input *input, struct error *err)
 {
 	const struct plan_settings *settings = input->settings;
@@ -126,8 +155,7 @@ static int plan_run(struct session *session, const struct command_input *input, 
 				 "begun or broken change whole");
 	if (settings->map && file_read(settings->map, LIMIT_PLAN_FILE, &map, err) < 0)
 		return -1;
-	if (session_observe_more(session, settings->repair ? 0 : OBSERVE_SURROUNDINGS, &cluster,
-				 err) < 0 ||
+	if (plan_observe(session, settings, &cluster, &request, err) < 0 ||
 	    plan_run_id(&run, err) < 0)
 		return -1;
 	request.mode = settings->repair ? PLAN_REPAIR : PLAN_MIGRATE;
@@ -135,7 +163,6 @@ static int plan_run(struct session *session, const struct command_input *input, 
 	request.map_file = settings->map;
 	request.map_text = buffer_as_slice(&map);
 	request.run = run;
-	request.nodes_reached = node_pool_reaches_nodes(session->pool);
 	if (plan_make(cluster, &request, &plan, err) < 0)
 		return -1;
 	if (settings->explain)

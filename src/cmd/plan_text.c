@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "plan/estimate.h"
 #include "step/step.h"
@@ -138,14 +137,14 @@ static void text_sum(const struct plan *plan)
 {
 	const struct plan_sum sum = plan_sum(plan);
 	auto_buffer struct buffer line = {0};
-	auto_free char *duration = clock_duration(sum.seconds * 1000);
+	long long minutes = (sum.seconds + 30) / 60;
 
 	text_count(&line, sum.services, "Service moves", "Services move");
 	text_count(&line, sum.api_servers, "API server restarts", "API servers restart");
 	text_count(&line, sum.kubelets, "kubelet restarts", "kubelets restart");
 	text_count(&line, sum.workloads, "workload restarts", "workloads restart");
 	if (line.len)
-		printf("%s; about %s.\n", buffer_cstr(&line), duration);
+		printf("%s; about %lld min.\n", buffer_cstr(&line), minutes ? minutes : 1);
 }
 
 static void text_expect(const struct plan *plan)
@@ -168,7 +167,10 @@ static void text_expect(const struct plan *plan)
 
 void plan_text_print(const struct session *session, const struct plan *plan, const char *out)
 {
-	auto_free char *cluster = session_cluster_line(session);
+	auto_free char *cluster = session->kube
+					  ? session_cluster_line(session)
+					  : alloc_format("cluster: %s (recorded, identity %s)",
+							 plan->server, plan->cluster_uid);
 
 	printf("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
 	text_from(plan);

@@ -122,6 +122,7 @@ bad '--to too small' 3 "range '10.17.0.0/30' is too small" plan --repair --to 10
 bad '--to without a length' 1 "'10.17.0.0'" plan --repair --to 10.17.0.0
 bad '--to with a length that is too long' 1 "'10.17.0.0/33'" plan --repair --to 10.17.0.0/33
 bad '--to with a number that is too large' 1 "'10.300.0.0/16'" plan --repair --to 10.300.0.0/16
+bad '--to with two ranges' 3 'dual-stack clusters are neither moved nor repaired' plan --to 10.17.0.0/16,fd00::/112
 bad '--to that is no range' 1 "'tomorrow'" plan --repair --to tomorrow
 bad 'a plan for nothing' 1 '--to CIDR says where' plan
 
@@ -247,6 +248,10 @@ bad 'a plan of another cluster' 3 'the plan is for the cluster at https://elsewh
 # the folder that is made for the first look at a journal is no change of anything
 mkdir "$tmp/state"
 bad 'no terminal and no --yes' 3 'give --yes' apply --state-dir "$tmp/state" good.plan
+sed 's/"notes":\[\],/"notes":[],"consents":[{"code":"load-balancers","message":"one balances","subjects":[]},{"code":"cluster-owner","message":"it is another one'"'"'s","subjects":[]}],/' good.plan >asks.plan
+bad 'a plan that asks for consents' 3 'give --accept load-balancers,cluster-owner' apply --state-dir "$tmp/state" asks.plan
+bad 'one consent of two' 3 'give --accept load-balancers' apply --state-dir "$tmp/state" --accept cluster-owner asks.plan
+bad 'all consents, and the general one' 3 'give --yes' apply --state-dir "$tmp/state" --accept cluster-owner,load-balancers asks.plan
 bad 'nothing to resume' 1 'no run of this cluster is open here' resume --state-dir "$tmp/state"
 bad 'nothing to finalize' 1 'no run of this cluster is known here' finalize --state-dir "$tmp/state"
 : >file
