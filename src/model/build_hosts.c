@@ -120,6 +120,8 @@ static void build_servers(struct cluster_node *node, const json_t *object)
 			json_string_value(json_object_get(flags, "feature-gates"));
 		component->running_runtime_config =
 			json_string_value(json_object_get(flags, "runtime-config"));
+		component->running_advertise =
+			json_string_value(json_object_get(flags, "advertise-address"));
 		if (component == &node->host.api_server &&
 		    slice_to_u64(slice_of(json_path_text(flags, "secure-port")), 65535, &port) &&
 		    port)

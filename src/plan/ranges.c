@@ -57,6 +57,25 @@ char *planner_gates(const struct planner *p, const struct cluster_component *ser
 	return range_ends_dual_write(p) ? range_gates(gates) : gates ? alloc_text(gates) : NULL;
 }
 
+/* The address that default/kubernetes has for the server, where it is not the node's; else NULL. */
+static const char *range_endpoint(const struct cluster_node *node)
+{
+	const char *advertised = node->host.api_server.running_advertise;
+
+	return advertised && node->address && strcmp(advertised, node->address) != 0 ? advertised
+										     : NULL;
+}
+
+static json_t *range_api_server(const struct cluster_node *node)
+{
+	json_t *server = json_pack("{s:s, s:s, s:i}", "node", node->name, "address", node->address,
+				   "port", node->api_port ? (int)node->api_port : 6443);
+
+	if (range_endpoint(node))
+		json_object_set_new(server, "endpoint", json_string(range_endpoint(node)));
+	return server;
+}
+
 /* All API servers, for those who wait for them or stand in for one of them. */
 static json_t *range_api_servers(const struct planner *p)
 {
@@ -66,10 +85,7 @@ static json_t *range_api_servers(const struct planner *p)
 		const struct cluster_node *node = &p->cluster->nodes[i];
 
 		if (node->control_plane && node->address)
-			json_array_append_new(
-				servers, json_pack("{s:s, s:s, s:i}", "node", node->name, "address",
-						   node->address, "port",
-						   node->api_port ? (int)node->api_port : 6443));
+			json_array_append_new(servers, range_api_server(node));
 	}
 	return servers;
 }
@@ -155,6 +171,9 @@ static void range_component(struct planner *p, enum plan_stage stage,
 		json_object_set_new(parameters, "address", json_string(node->address));
 		json_object_set_new(parameters, "port",
 				    json_integer(node->api_port ? node->api_port : 6443));
+		if (range_endpoint(node) && planner_migrates(p))
+			json_object_set_new(parameters, "endpoint",
+					    json_string(range_endpoint(node)));
 	}
 	kind = range_kind(p, api, parameters);
 	plan_step_why(plan_add(p->plan, stage, kind, subject, parameters),

@@ -314,7 +314,8 @@ static int keep_out_refuses(struct step_context *context, const json_t *server, 
 /* The server that is kept out may be down already, when a step is resumed. */
 static bool keep_out_is_down(const json_t *server, const char *address, struct error *err)
 {
-	if (err->kind != ERROR_NETWORK || !json_path_is(server, "address", address))
+	if (err->kind != ERROR_NETWORK || (!json_path_is(server, "address", address) &&
+					   !json_path_is(server, "endpoint", address)))
 		return false;
 	error_release(err);
 	return true;

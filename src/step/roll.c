@@ -4,6 +4,7 @@
  * Parameters: those of manifest-flags, and
  *   servers  array of {node, address, port}: all API servers, this one among them
  *   keepOut  optional "policy" or "webhook" (step/keep_out.h): default/kubernetes itself
+ *   endpoint optional: its address in there, where it is not `address`
  *
  * An API server that gets SIGTERM takes its address out of default/kubernetes and closes its door
  * milliseconds later (kubernetesservice/controller.go, genericapiserver.go), before proxies know: a
@@ -25,6 +26,13 @@
 static const char *roll_address(const struct plan_step *step)
 {
 	return step_optional_text(step, "address");
+}
+
+static const char *roll_endpoint(const struct plan_step *step)
+{
+	const char *endpoint = step_optional_text(step, "endpoint");
+
+	return endpoint ? endpoint : roll_address(step);
 }
 
 static const json_t *roll_servers(const struct plan_step *step)
@@ -267,10 +275,30 @@ static struct kube_client *roll_peer(struct step_context *context, const struct 
 /* 10 s as a rule; minutes where etcd is busy. */
 #define ROLL_LISTED_MS 180000
 
+#define ROLL_KEPT_KNOWN "listed"
+
+/* Whether default/kubernetes had the server when the step began. Another reconciler, or none
+ * (--endpoint-reconciler-type), is no reason not to go on. */
+static int roll_known(struct step_context *context, const struct plan_step *step, bool *ret,
+		      struct error *err)
+{
+	auto_json json_t *kept = context->kept(context, step, ROLL_KEPT_KNOWN);
+
+	if (!kept) {
+		if (step_keep_out_listed(context, roll_endpoint(step), ret, err) < 0)
+			return -1;
+		kept = json_pack("{s:b}", "listed", *ret);
+		return context->keep(context, step, ROLL_KEPT_KNOWN, kept, err);
+	}
+	*ret = json_path_bool(kept, "listed", true);
+	return 0;
+}
+
 static int roll_out(struct step_context *context, const struct plan_step *step, const char *kept,
 		    struct error *err)
 {
 	const char *how = step_optional_text(step, "keepOut");
+	bool known = true;
 
 	if (step_wait(context, step, roll_peers_ready, 1000, ROLL_PEERS_MS,
 		      "not all of the other API servers are ready", err) < 0)
@@ -278,9 +306,16 @@ static int roll_out(struct step_context *context, const struct plan_step *step, 
 	context->say(context, "taking the API server on %s out of service",
 		     step_optional_text(step, "node"));
 	if (step_converge_prepare(context, err) < 0 ||
-	    roll_slices_out(context, step, kept, err) < 0)
+	    roll_slices_out(context, step, kept, err) < 0 ||
+	    roll_known(context, step, &known, err) < 0)
 		return -1;
-	if (how && step_keep_out(context, how, roll_servers(step), roll_address(step), err) < 0)
+	if (!known) {
+		log_warning("%s is not among the endpoints of default/kubernetes: whoever uses "
+			    "that is not spared the restart",
+			    roll_endpoint(step));
+		how = NULL;
+	}
+	if (how && step_keep_out(context, how, roll_servers(step), roll_endpoint(step), err) < 0)
 		return -1;
 	return step_converge(context, roll_servers(step), roll_address(step), err);
 }
@@ -319,7 +354,12 @@ static int roll_ready_again(struct step_context *context, const struct plan_step
 static int roll_listed(struct step_context *context, const struct plan_step *step, bool *ret_done,
 		       struct error *err)
 {
-	return step_keep_out_listed(context, roll_address(step), ret_done, err);
+	bool known = true;
+
+	if (roll_known(context, step, &known, err) < 0)
+		return -1;
+	*ret_done = true;
+	return known ? step_keep_out_listed(context, roll_endpoint(step), ret_done, err) : 0;
 }
 
 static int roll_in(struct step_context *context, const struct plan_step *step, const char *kept,
@@ -328,7 +368,8 @@ static int roll_in(struct step_context *context, const struct plan_step *step, c
 	if (roll_slices_in(context, step, kept, err) < 0 ||
 	    (step_optional_text(step, "keepOut") && step_keep_out_end(context, err) < 0))
 		return -1;
-	context->say(context, "waiting until %s is back in default/kubernetes", roll_address(step));
+	context->say(context, "waiting until %s is back in default/kubernetes",
+		     roll_endpoint(step));
 	if (step_wait(context, step, roll_listed, 500, ROLL_LISTED_MS,
 		      "the API server is ready but not among the endpoints of default/kubernetes",
 		      err) < 0)
