@@ -7,7 +7,7 @@
 #include "lab/lab.h"
 
 /* The REST API of one server; an http_handler whose data is the struct lab_server. */
-void api_handle(void *server, const struct http_request *request, struct http_reply *reply);
+void api_handle(void *data, const struct http_request *request, struct http_reply *reply);
 
 /* What a path means. */
 struct api_target {

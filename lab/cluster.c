@@ -125,7 +125,7 @@ static int cluster_make(struct lab *lab, struct error *err)
 	struct keys *keys;
 	int result = 0;
 
-	lab->node_count = (size_t)(lab->options.control_planes + lab->options.workers);
+	lab->node_count = (size_t)lab->options.control_planes + (size_t)lab->options.workers;
 	lab->server_count = (size_t)lab->options.control_planes;
 	lab->nodes = alloc_array(lab->node_count, sizeof(*lab->nodes));
 	lab->servers = alloc_array(lab->server_count, sizeof(*lab->servers));

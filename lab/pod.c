@@ -164,7 +164,7 @@ static char *pod_address(const struct pod_run *run, const json_t *pod)
 	if (old)
 		return alloc_text(old);
 	return alloc_format(LAB_POD_PREFIX ".%zu.%llu", run->node->index % 256,
-			    (unsigned long long)(2 + lab_random(lab, 250)));
+			    (unsigned long long)lab_random(lab, 250) + 2);
 }
 
 /* `ended`: what the last container said before it ended, or NULL. */

@@ -310,8 +310,10 @@ void relay_free(struct relay *relay)
 	while (relay) {
 		struct relay *next = relay->next;
 
-		while (relay->pairs)
-			relay_end(relay->pairs);
+		for (struct relay_pair *pair = relay->pairs, *after; pair; pair = after) {
+			after = pair->next;
+			relay_end(pair);
+		}
 		loop_forget(relay->lab->loop, relay->fd);
 		close(relay->fd);
 		free(relay->address);

@@ -235,7 +235,7 @@ static int64_t service_free_port(struct lab *lab, const char *protocol)
 
 	for (int i = 0; i < SERVICE_PORT_COUNT; i++, at = (at + 1) % SERVICE_PORT_COUNT) {
 		auto_free char *key = alloc_format(
-			"%llu/%s", (unsigned long long)(SERVICE_PORT_FIRST + at), protocol);
+			"%llu/%s", (unsigned long long)at + SERVICE_PORT_FIRST, protocol);
 
 		if (!json_object_get(lab->node_ports, key))
 			return (int64_t)(SERVICE_PORT_FIRST + at);
