@@ -5,6 +5,7 @@
 # make check-cluster       real clusters (root, network namespaces); ARGS='1.36.3 incident-delete'
 # make bench [ONLY=NAME]   one line for each ratio
 # make demo                the main job, shown
+# make campaign RUNS=20 SEED=1 [ONLY=I]   harm done to runs in the lab, and what must hold after it
 # make install DESTDIR= PREFIX=/usr/local
 # make fuzz [ONLY=NAME] [FUZZ_SECONDS=10], make coverage, make dist, make distcheck, make clean
 # SAN=address,undefined    sanitizers, objects in build-address,undefined/
@@ -62,7 +63,7 @@ TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.
 REPLAY := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t tests/lab/*.t)
-.PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo install fuzz fuzz-programs \
+.PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo campaign install fuzz fuzz-programs \
 	coverage dist distcheck clean FORCE
 all: $(CLI) $(AGENT) $(LAB)
 
@@ -170,6 +171,13 @@ demo:
 	@tools/install-deps
 	@+$(MAKE) --no-print-directory $(parallel) all
 	$(Q)KR_BUILD=$(abspath $(BUILD)) tools/demo
+
+RUNS ?= 20
+SEED ?= 1
+campaign:
+	@tools/install-deps
+	@+$(MAKE) --no-print-directory $(parallel) all
+	$(Q)KR_BUILD=$(abspath $(BUILD)) tools/campaign $(RUNS) $(SEED) $(ONLY)
 
 fuzz:
 	@+$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/fuzz SAN=fuzzer-no-link,address,undefined \

@@ -238,7 +238,7 @@ static char *allocator_take_object(struct lab_server *server, const char *space,
 						 allocator_object_free);
 		problem = address ? NULL : "range is full";
 	}
-	if (!problem && lab->options.regime == LAB_DUAL_WRITE &&
+	if (!problem && lab->options.regime == LAB_DUAL_WRITE && !server->single_write &&
 	    allocator_range(server->range, &own) && allocator_inside(own, address))
 		problem = allocator_bit(server, address, dry);
 	if (problem) {

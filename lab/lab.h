@@ -94,6 +94,7 @@ struct lab_server {
 	enum lab_state state;
 	unsigned int life; /* counts starts: what was due in an earlier one is void */
 	char *range;	   /* owned; its flag */
+	bool single_write; /* its gate DisableAllocatorDualWrite */
 	struct http *http;
 	char *pem; /* owned; the certificate that it shows */
 	struct pki_cert cert;

@@ -188,16 +188,26 @@ static json_t *node_arguments(const struct lab_static *program)
 	return args;
 }
 
-static const char *node_range(const json_t *args)
+/* The value of "--NAME=…"; NULL. */
+static const char *node_flag(const json_t *args, const char *name)
 {
-	static const char flag[] = "--service-cluster-ip-range=";
+	auto_free char *prefix = alloc_format("--%s=", name);
 	const json_t *word;
 	size_t i;
 
 	json_array_foreach(args, i, word)
-		if (strncmp(json_string_value(word), flag, sizeof(flag) - 1) == 0)
-			return json_string_value(word) + sizeof(flag) - 1;
-	return LAB_OLD_RANGE;
+		if (strncmp(json_string_value(word), prefix, strlen(prefix)) == 0)
+			return json_string_value(word) + strlen(prefix);
+	return NULL;
+}
+
+static void node_start_server(struct lab_server *server, const json_t *args)
+{
+	const char *range = node_flag(args, "service-cluster-ip-range");
+	const char *gates = node_flag(args, "feature-gates");
+
+	server->single_write = gates && strstr(gates, "DisableAllocatorDualWrite=true");
+	server_start(server, range ? range : LAB_OLD_RANGE);
 }
 
 /* The mirror of a static Pod in the API. */
@@ -248,7 +258,7 @@ static void node_start_program(void *data)
 	program->process = proc_start(node, &made);
 	node_mirror(program, program->process->args);
 	if (strcmp(program->name, "kube-apiserver") == 0)
-		server_start(node->server, node_range(program->process->args));
+		node_start_server(node->server, program->process->args);
 }
 
 static void node_stop_program(void *data)
