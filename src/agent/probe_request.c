@@ -83,11 +83,64 @@ static void probe_ask_dns(struct probe_request *r, const struct probe_goal *goal
 	r->events = POLLIN;
 }
 
+/*
+ * The kernel gives consecutive ports to connections to one destination. Two addresses of one Service
+ * have the same servers behind them, and where both come by the same ports the servers (and the
+ * connection tables on the way) still know the earlier ones: a second of failed requests in a row
+ * that no client with ports of its own sees. Any port is as good as another, so ours are random.
+ */
+#define PROBE_PORT_FIRST 32768
+#define PROBE_PORT_COUNT 28000
+#define PROBE_PORT_TRIES 4
+
+static void probe_choose_port(int fd, sa_family_t family)
+{
+	const struct net_address any = {.family = family == AF_INET ? NET_IPV4 : NET_IPV6};
+	const int yes = 1;
+	struct sockaddr_storage from;
+	unsigned char random[2];
+	socklen_t len;
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	len = dial_socket_address(
+		any, (uint16_t)(PROBE_PORT_FIRST + (random[0] << 8 | random[1]) % PROBE_PORT_COUNT),
+		&from);
+	/* one that is taken: the kernel gives another */
+	if (bind(fd, (struct sockaddr *)&from, len) < 0)
+		return;
+}
+
+/* A port that an earlier connection to the same place still has is tried with another: nothing was
+ * sent. Gives 0, or errno. */
+static int probe_open(struct probe_request *r, const struct sockaddr_storage *to, socklen_t len,
+		      int type)
+{
+	int number = 0;
+
+	for (int i = 0; i < PROBE_PORT_TRIES; i++) {
+		r->fd = socket(to->ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (r->fd < 0)
+			return errno;
+		if (type == SOCK_STREAM && i < PROBE_PORT_TRIES - 1)
+			probe_choose_port(r->fd, to->ss_family);
+		if (connect(r->fd, (const struct sockaddr *)to, len) == 0 || errno == EINPROGRESS)
+			return 0;
+		number = errno;
+		if (number != EADDRNOTAVAIL && number != EADDRINUSE)
+			return number;
+		close(r->fd);
+		r->fd = -1;
+	}
+	return number;
+}
+
 void probe_request_begin(struct probe_request *r, const struct probe_goal *goal, int64_t timeout_ms)
 {
 	struct sockaddr_storage to;
 	socklen_t len = dial_socket_address(goal->address, goal->port, &to);
-	int type = goal->kind == PROBE_DNS ? SOCK_DGRAM : SOCK_STREAM;
+	int number;
 
 	*r = (struct probe_request){
 		.state = PROBE_CONNECTING,
@@ -96,11 +149,9 @@ void probe_request_begin(struct probe_request *r, const struct probe_goal *goal,
 		.begun_wall_ms = clock_wall_ms(),
 	};
 	r->deadline_ms = r->begun_ms + timeout_ms;
-	r->fd = socket(to.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (r->fd < 0)
-		probe_failed(r, errno);
-	else if (connect(r->fd, (struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS)
-		probe_failed(r, errno);
+	number = probe_open(r, &to, len, goal->kind == PROBE_DNS ? SOCK_DGRAM : SOCK_STREAM);
+	if (number)
+		probe_failed(r, number);
 	else if (goal->kind == PROBE_DNS)
 		probe_ask_dns(r, goal);
 }

@@ -188,7 +188,7 @@ int64_t probe_pace_ms(const char *kind, size_t nodes)
 	static const struct {
 		const char *kind;
 		int64_t ms;
-	} paces[] = {{"tls", 250}, {"dns", 100}, {"tcp", 200}};
+	} paces[] = {{"tls", 500}, {"dns", 100}, {"tcp", 200}};
 	int64_t many = nodes > 5 ? (int64_t)nodes : 5;
 
 	for (size_t i = 0; i < sizeof(paces) / sizeof(paces[0]); i++)

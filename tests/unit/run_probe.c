@@ -207,8 +207,8 @@ static void test_explains(void)
 	CHECK(!probe_step_explains(flip, 1));
 
 	TEST("many nodes ask less often");
-	CHECK_INT(probe_pace_ms("tls", 3), 250);
-	CHECK_INT(probe_pace_ms("tls", 50), 2500);
+	CHECK_INT(probe_pace_ms("tls", 3), 500);
+	CHECK_INT(probe_pace_ms("tls", 50), 5000);
 	CHECK_INT(probe_pace_ms("dns", 5000), 5000);
 }
 
