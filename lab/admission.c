@@ -141,6 +141,22 @@ static int admission_policies(struct lab *lab, const struct store_type *type, co
 	return 0;
 }
 
+/* A label selector's matchLabels, and of matchExpressions those about presence. */
+static bool admission_selects(const json_t *selector, const json_t *labels)
+{
+	const json_t *expression;
+	size_t i;
+
+	json_array_foreach(json_object_get(selector, "matchExpressions"), i, expression) {
+		const char *key = json_path_text(expression, "key");
+		bool wanted = json_path_is(expression, "operator", "Exists");
+
+		if (key && (json_object_get(labels, key) != NULL) != wanted)
+			return false;
+	}
+	return selector_equal(json_object_get(selector, "matchLabels"), labels);
+}
+
 /* Nobody in the lab answers a webhook: one that matches and must not fail refuses. */
 static bool admission_hook_refuses(struct lab *lab, const json_t *hook,
 				   const struct store_type *type, const char *operation,
@@ -151,10 +167,10 @@ static bool admission_hook_refuses(struct lab *lab, const json_t *hook,
 
 	return json_path_is(hook, "failurePolicy", "Fail") &&
 	       admission_matches(json_object_get(hook, "rules"), type, operation) &&
-	       selector_equal(json_path(hook, "namespaceSelector.matchLabels"),
-			      json_path(namespace_, "metadata.labels")) &&
-	       selector_equal(json_path(hook, "objectSelector.matchLabels"),
-			      json_path(object, "metadata.labels"));
+	       admission_selects(json_object_get(hook, "namespaceSelector"),
+				 json_path(namespace_, "metadata.labels")) &&
+	       admission_selects(json_object_get(hook, "objectSelector"),
+				 json_path(object, "metadata.labels"));
 }
 
 static int admission_hooks(struct lab *lab, const struct store_type *type, const char *operation,
