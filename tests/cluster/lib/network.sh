@@ -37,9 +37,12 @@ network_add_node() {
 	ip -n "$ns" address add "$2/24" dev eth0
 	ip -n "$ns" route add default via "$HOST_ADDRESS"
 	network_sysctl "$ns" net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
-	# Probes make a new flow for each question; kube-proxy goes through all of them
-	# when the Pods behind a Service for UDP change, which took 12 s of two processors.
-	network_sysctl "$ns" net.netfilter.nf_conntrack_udp_timeout=5 2>/dev/null || :
+	# Probes make a new flow for each question. kube-proxy goes through all that
+	# conntrack remembers when Pods behind a Service for UDP change: with sixty
+	# thousand entries it took nine seconds, and learned of ended Pods too late.
+	network_sysctl "$ns" net.netfilter.nf_conntrack_udp_timeout=5 \
+		net.netfilter.nf_conntrack_tcp_timeout_time_wait=10 net.netfilter.nf_conntrack_tcp_timeout_syn_sent=10 \
+		net.netfilter.nf_conntrack_tcp_timeout_close=5 2>/dev/null || :
 	# Frames that a bridge of Pods forwards must meet kube-proxy's rules.
 	[ ! -e /proc/sys/net/bridge ] || network_sysctl "$ns" net.bridge.bridge-nf-call-iptables=1
 }
