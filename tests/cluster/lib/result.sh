@@ -6,6 +6,8 @@
 result_open() {
 	RESULT=$1
 	mkdir -p "$RESULT"
+	# As it was at the beginning: the tree may go on meanwhile.
+	git rev-parse --short HEAD >"$RESULT/commit" 2>/dev/null || :
 	: >"$RESULT/facts"
 	: >"$RESULT/checks"
 }
@@ -33,7 +35,7 @@ check() {
 # result_json SCENARIO VERSION SECONDS STATUS ERROR
 result_json() {
 	jq -nc --arg scenario "$1" --arg version "$2" --argjson seconds "$3" --argjson status "$4" --arg error "$5" \
-		--arg commit "$(git rev-parse --short HEAD 2>/dev/null)" --arg date "$(date -u +%F)" \
+		--arg commit "$(cat "$RESULT/commit")" --arg date "$(date -u +%F)" \
 		--slurpfile facts "$RESULT/facts" --slurpfile checks "$RESULT/checks" '
 		($facts | add // {}) as $f | ($f.probes // [] | map(select((.name // "") | startswith("control") | not))) as $probes
 		| { scenario: $scenario, version: $version, commit: $commit, date: $date,
