@@ -129,7 +129,8 @@ static void html_availability(const struct run_report *r, struct buffer *out)
 		out,
 		"</div>\n<p class=\"soft\">Times are UTC.<span class=\"key ok\"></span>asked, and "
 		"answered<span class=\"key failed\"></span>a request failed<span class=\"key "
-		"explained\"></span>failed while the only API server restarted, as announced. A "
+		"explained\"></span>failed while the step in hand restarted what answers (the only "
+		"API server, or a Service's Pods). A "
 		"request has failed when no valid answer came within 500 ms; none is tried "
 		"twice. Old addresses are asked until the drain begins, new ones from their flip "
 		"on, by every node.</p>\n");
@@ -137,7 +138,7 @@ static void html_availability(const struct run_report *r, struct buffer *out)
 		out,
 		"<h2>Requests by address</h2>\n<div class=\"wide\"><table>\n<tr><th>Address"
 		"</th><th>Service</th><th>Role</th><th class=\"n\">Answered</th>"
-		"<th class=\"n\">Failed</th><th class=\"n\">Announced</th><th class=\"n\">"
+		"<th class=\"n\">Failed</th><th class=\"n\">Explained</th><th class=\"n\">"
 		"Longest gap</th><th class=\"n\">Mean</th><th class=\"n\">Greatest</th></tr>\n");
 	for (size_t i = 0; i < r->history.target_count; i++) {
 		const struct run_report_target *t = &r->targets[i];
@@ -184,7 +185,7 @@ static void html_failures(const struct run_report *r, struct buffer *out)
 		html_text(out, f->why);
 		buffer_text(out, "</td><td>");
 		html_format(out, "%s %s%s", f->step, step ? step->text : "",
-			    f->explained ? " (explains it, as announced)" : "");
+			    f->explained ? " (explains it)" : "");
 		buffer_text(out, "</td></tr>\n");
 	}
 	buffer_text(out, "</table></div>\n");

@@ -180,8 +180,8 @@ char *run_report_availability(const struct run_report *report)
 	if (!report->explained)
 		return alloc_format("%lld of %lld requests failed.", (long long)report->failed,
 				    all);
-	return alloc_format("%lld of %lld requests failed; %lld more while a step restarted an API "
-			    "server, as announced.",
+	return alloc_format("%lld of %lld requests failed; %lld more while the step in hand "
+			    "restarted what answers.",
 			    (long long)report->failed, all, (long long)report->explained);
 }
 

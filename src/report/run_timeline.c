@@ -276,7 +276,7 @@ static void timeline_row(const struct timeline *t, const struct run_report_targe
 	if (target->failed)
 		buffer_format(t->out, "%lld failed", (long long)target->failed);
 	else if (target->explained)
-		buffer_format(t->out, "%lld announced", (long long)target->explained);
+		buffer_format(t->out, "%lld explained", (long long)target->explained);
 	else
 		buffer_format(t->out, "%lld ok", (long long)target->ok);
 	buffer_text(t->out, "</text>");

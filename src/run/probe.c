@@ -15,7 +15,7 @@
 #define PROBE_WRITE_MS 5000
 /* How long a step may go on after the limit was passed, to come to its end. */
 #define PROBE_PATIENCE_MS 30000
-/* After an API server is back, clients and proxies find it again. */
+/* After a server is back, clients and proxies find it again. */
 #define PROBE_GRACE_MS 20000
 /* What did not answer for so long before anything was changed is left out. */
 #define PROBE_BASELINE_MS 10000
@@ -39,6 +39,8 @@ struct probe_watch {
 	struct probe_view *views;     /* one a node */
 	struct journal_sample sample; /* since the last write */
 	struct run_probe_count count; /* of all the run */
+	int64_t explained_from_ms;    /* wall clock; 0: never */
+	int64_t explained_until_ms;   /* 0: still */
 	char why[128];		      /* of the last failure */
 };
 
@@ -65,8 +67,6 @@ struct run_probe {
 	int64_t looked_ms;
 	int64_t written_ms;
 	const struct plan_step *step; /* in hand */
-	int64_t explained_from_ms;    /* wall clock; 0: never */
-	int64_t explained_until_ms;   /* 0: still */
 	struct journal_failure *failures;
 	size_t failure_count;
 	size_t failure_capacity;
@@ -318,12 +318,10 @@ static bool probe_choose(struct run_probe *p, enum plan_stage stage)
 
 /* ---- numbers ---- */
 
-static bool probe_is_explained(const struct run_probe *p, const struct probe_watch *watch,
-			       int64_t at_ms)
+static bool probe_is_explained(const struct probe_watch *watch, int64_t at_ms)
 {
-	return strcmp(watch->target->kind, "tls") == 0 && p->explained_from_ms &&
-	       at_ms >= p->explained_from_ms &&
-	       (!p->explained_until_ms || at_ms <= p->explained_until_ms);
+	return watch->explained_from_ms && at_ms >= watch->explained_from_ms &&
+	       (!watch->explained_until_ms || at_ms <= watch->explained_until_ms);
 }
 
 static void probe_keep_failure(struct run_probe *p, const struct probe_watch *watch,
@@ -345,11 +343,10 @@ static void probe_keep_failure(struct run_probe *p, const struct probe_watch *wa
 	};
 }
 
-static void probe_add_failed(struct run_probe *p, struct probe_watch *watch, size_t n,
-			     int64_t at_ms, uint64_t failed)
+static void probe_add_failed(struct probe_watch *watch, size_t n, int64_t at_ms, uint64_t failed)
 {
 	struct probe_view *view = &watch->views[n];
-	bool explained = probe_is_explained(p, watch, at_ms);
+	bool explained = probe_is_explained(watch, at_ms);
 
 	watch->sample.failed += (int64_t)failed;
 	watch->count.last_failed_ms = at_ms;
@@ -388,9 +385,8 @@ static void probe_take_failures(struct run_probe *p, struct probe_watch *watch, 
 		int64_t at = json_path_int(failure, "at", now);
 		const char *why = json_path_text(failure, "why");
 
-		probe_add_failed(p, watch, n, at, 1);
-		probe_keep_failure(p, watch, &p->nodes[n], failure,
-				   probe_is_explained(p, watch, at));
+		probe_add_failed(watch, n, at, 1);
+		probe_keep_failure(p, watch, &p->nodes[n], failure, probe_is_explained(watch, at));
 		if (why) {
 			size_t len = strnlen(why, sizeof(watch->why) - 1);
 
@@ -399,7 +395,7 @@ static void probe_take_failures(struct run_probe *p, struct probe_watch *watch, 
 		}
 	}
 	if (dropped > 0)
-		probe_add_failed(p, watch, n, now, (uint64_t)dropped);
+		probe_add_failed(watch, n, now, (uint64_t)dropped);
 }
 
 static void probe_take_item(struct run_probe *p, struct probe_watch *watch, size_t n,
@@ -604,6 +600,27 @@ int run_probe_tick(struct run_probe *p, struct error *err)
 	return 0;
 }
 
+static void probe_explain(struct run_probe *p, const struct plan_step *step)
+{
+	int64_t now = clock_wall_ms();
+	bool only_server = false;
+
+	for (size_t i = 0; i < p->targets.count; i++) {
+		struct probe_watch *watch = &p->watches[i];
+
+		if (!probe_step_explains(step, watch->target, p->control_planes))
+			continue;
+		only_server |= strcmp(watch->target->kind, "tls") == 0 && p->control_planes < 2;
+		/* what the step before explains goes on */
+		if (watch->explained_until_ms < now)
+			watch->explained_from_ms = now;
+		watch->explained_until_ms = 0;
+	}
+	if (only_server)
+		log_info("probes: the only API server restarts now; what fails at its addresses "
+			 "until it is back is not counted");
+}
+
 void run_probe_begin(struct run_probe *p, const struct plan_step *step)
 {
 	bool changed;
@@ -611,13 +628,7 @@ void run_probe_begin(struct run_probe *p, const struct plan_step *step)
 	if (!p || !probe_prepare(p))
 		return;
 	p->step = step;
-	if (probe_step_explains(step, p->control_planes)) {
-		p->explained_from_ms = clock_wall_ms();
-		p->explained_until_ms = 0;
-		if (p->control_planes < 2)
-			log_info("probes: the only API server restarts now; what fails at its "
-				 "addresses until it is back is not counted");
-	}
+	probe_explain(p, step);
 	changed = probe_choose(p, step->stage);
 	if (p->started && !changed)
 		return;
@@ -658,8 +669,9 @@ void run_probe_end(struct run_probe *p, const struct plan_step *step, bool done)
 
 	if (!p || !p->started)
 		return;
-	if (p->explained_from_ms && !p->explained_until_ms)
-		p->explained_until_ms = clock_wall_ms() + PROBE_GRACE_MS;
+	for (size_t i = 0; i < p->targets.count; i++)
+		if (p->watches[i].explained_from_ms && !p->watches[i].explained_until_ms)
+			p->watches[i].explained_until_ms = clock_wall_ms() + PROBE_GRACE_MS;
 	for (size_t i = 0; done && i < p->targets.count; i++) {
 		struct probe_watch *watch = &p->watches[i];
 

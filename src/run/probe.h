@@ -72,7 +72,7 @@ const char *run_probe_class_name(enum run_probe_class class_);
 struct run_probe_count {
 	uint64_t ok;
 	uint64_t failed;    /* not explained */
-	uint64_t explained; /* failed while the only API server restarted */
+	uint64_t explained; /* failed by the nature of the step in hand */
 	int64_t last_gap_ms;
 	int64_t last_failed_ms; /* wall clock, 0: none failed */
 	bool watched;

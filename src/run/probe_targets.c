@@ -173,7 +173,7 @@ bool probe_step_moves_to(const struct plan_step *step, const char *address)
 	return strncmp(step->kind, "flip", 4) == 0 && targets_holds(step->parameters, address);
 }
 
-bool probe_step_explains(const struct plan_step *step, size_t control_planes)
+static bool targets_restarts_server(const struct plan_step *step, size_t control_planes)
 {
 	bool rolls = strcmp(step->kind, "roll") == 0;
 
@@ -181,6 +181,38 @@ bool probe_step_explains(const struct plan_step *step, size_t control_planes)
 		return false;
 	/* a server that is kept out of everybody's way before it goes loses nothing */
 	return control_planes < 2 || !rolls || !json_path_text(step->parameters, "keepOut");
+}
+
+/* Which workload answers for a Service is known by the namespace only; cluster DNS, beside which much
+ * else lives, by its name. */
+static bool targets_restarts_pods(const struct plan_step *step, const struct journal_target *target)
+{
+	size_t len = strcspn(target->service, "/");
+	const json_t *workload;
+	size_t i;
+
+	if (strcmp(step->kind, "restart-rest") == 0)
+		return strcmp(target->kind, "tcp") == 0;
+	if (strcmp(step->kind, "restart") != 0)
+		return false;
+	json_array_foreach(json_path(step->parameters, "workloads"), i, workload) {
+		const char *space = json_path_text(workload, "namespace");
+		const char *name = json_path_text(workload, "name");
+
+		if (space && name && strlen(space) == len &&
+		    strncmp(space, target->service, len) == 0 &&
+		    (strcmp(target->kind, "dns") != 0 || strstr(name, "dns")))
+			return true;
+	}
+	return false;
+}
+
+bool probe_step_explains(const struct plan_step *step, const struct journal_target *target,
+			 size_t control_planes)
+{
+	if (strcmp(target->kind, "tls") == 0)
+		return targets_restarts_server(step, control_planes);
+	return targets_restarts_pods(step, target);
 }
 
 int64_t probe_pace_ms(const char *kind, size_t nodes)

@@ -30,9 +30,11 @@ void probe_targets_release(struct probe_targets *targets);
 /* Whether this step, when it is done, has moved a Service to the address. */
 bool probe_step_moves_to(const struct plan_step *step, const char *address);
 
-/* Whether the step restarts an API server, so that requests to the API fail when it is the only
- * one, or when nothing keeps clients away from it. */
-bool probe_step_explains(const struct plan_step *step, size_t control_planes);
+/* Whether requests to the target that fail during the step are the step's nature: it restarts the
+ * API server, which is the only one or which nothing keeps clients away from; or it restarts the Pods
+ * that answer there. */
+bool probe_step_explains(const struct plan_step *step, const struct journal_target *target,
+			 size_t control_planes);
 
 /* Milliseconds between two requests of one node: the servers see the sum of all nodes. */
 int64_t probe_pace_ms(const char *kind, size_t nodes);

@@ -115,7 +115,7 @@ static void view_count(struct screen_line *line, const char *name,
 		line_paint(line, RED, text);
 	}
 	if (count->explained)
-		line_format(line, " %llu while restarting", (unsigned long long)count->explained);
+		line_format(line, " %llu explained", (unsigned long long)count->explained);
 	if (count->failed + count->explained && count->last_gap_ms)
 		line_format(line, " (last gap %lld.%lld s)", (long long)count->last_gap_ms / 1000,
 			    (long long)count->last_gap_ms % 1000 / 100);

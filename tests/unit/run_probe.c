@@ -191,20 +191,40 @@ static void test_explains(void)
 	const struct plan_step *bare;
 	const struct plan_step *kept_out;
 	const struct plan_step *flip;
+	const struct journal_target api = {.kind = (char[]){"tls"},
+					   .service = (char[]){"default/kubernetes"}};
+	const struct journal_target dns = {.kind = (char[]){"dns"},
+					   .service = (char[]){"kube-system/kube-dns"}};
+	const struct journal_target web = {.kind = (char[]){"tcp"},
+					   .service = (char[]){"shop/web"}};
 
 	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1", json_object());
 	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1",
 		 json_pack("{s:s}", "keepOut", "policy"));
 	plan_add(&plan, PLAN_STAGE_SERVICES, "flip", "x", json_object());
+	plan_add(&plan, PLAN_STAGE_WORKLOADS, "restart", "y",
+		 json_pack("{s:[{s:s, s:s},{s:s, s:s}]}", "workloads", "namespace", "shop", "name",
+			   "echo", "namespace", "kube-system", "name", "calico-node"));
+	plan_add(&plan, PLAN_STAGE_WORKLOADS, "restart", "z",
+		 json_pack("{s:[{s:s, s:s}]}", "workloads", "namespace", "kube-system", "name",
+			   "coredns-5d7"));
 	bare = &plan.steps[0];
 	kept_out = &plan.steps[1];
 	flip = &plan.steps[2];
-	TEST("only the restart of an API server explains a failure");
-	CHECK(probe_step_explains(bare, 1));
-	CHECK(probe_step_explains(kept_out, 1));
-	CHECK(!probe_step_explains(kept_out, 3));
-	CHECK(probe_step_explains(bare, 3));
-	CHECK(!probe_step_explains(flip, 1));
+	TEST("the restart of an API server explains failures of the API, a flip none");
+	CHECK(probe_step_explains(bare, &api, 1));
+	CHECK(probe_step_explains(kept_out, &api, 1));
+	CHECK(!probe_step_explains(kept_out, &api, 3));
+	CHECK(probe_step_explains(bare, &api, 3));
+	CHECK(!probe_step_explains(bare, &web, 1));
+	CHECK(!probe_step_explains(flip, &api, 1));
+
+	TEST("the restart of Pods explains failures of what they answer");
+	CHECK(probe_step_explains(&plan.steps[3], &web, 3));
+	CHECK(!probe_step_explains(&plan.steps[3], &dns, 3));
+	CHECK(!probe_step_explains(&plan.steps[3], &api, 1));
+	CHECK(!probe_step_explains(&plan.steps[4], &web, 3));
+	CHECK(probe_step_explains(&plan.steps[4], &dns, 3));
 
 	TEST("many nodes ask less often");
 	CHECK_INT(probe_pace_ms("tls", 3), 500);
