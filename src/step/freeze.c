@@ -99,21 +99,16 @@ static json_t *freeze_webhook_object(const struct step_context *context)
 		"DoesNotExist");
 }
 
-static int freeze_find(struct step_context *context, const struct plan_step *step, json_t **ret,
-		       struct error *err)
-{
-	return step_find(context, freeze_by_policy(step) ? &freeze_binding : &freeze_webhook, ret,
-			 err);
-}
-
 static int freeze_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
 			struct error *err)
 {
-	auto_json json_t *there = NULL;
+	auto_json json_t *binding = NULL;
+	auto_json json_t *webhook = NULL;
 
-	if (freeze_find(context, step, &there, err) < 0)
+	if ((freeze_by_policy(step) && step_find(context, &freeze_binding, &binding, err) < 0) ||
+	    step_find(context, &freeze_webhook, &webhook, err) < 0)
 		return -1;
-	*ret_done = there != NULL;
+	*ret_done = binding || webhook;
 	return 0;
 }
 
@@ -133,19 +128,28 @@ static int freeze_create(struct step_context *context, const struct kube_target 
 /* Until every server goes by it. */
 #define FREEZE_MS 3000
 
+static int freeze_put_policy(struct step_context *context, struct error *err)
+{
+	if (freeze_create(context, &freeze_policy, freeze_policy_object(context), err) < 0)
+		return -1;
+	return freeze_create(context, &freeze_binding, freeze_binding_object(context), err);
+}
+
 static int freeze_apply(struct step_context *context, const struct plan_step *step,
 			struct error *err)
 {
-	if (freeze_by_policy(step)) {
-		if (freeze_create(context, &freeze_policy, freeze_policy_object(context), err) <
-			    0 ||
-		    freeze_create(context, &freeze_binding, freeze_binding_object(context), err) <
-			    0)
+	bool policy = freeze_by_policy(step);
+
+	if (policy && freeze_put_policy(context, err) < 0) {
+		/* somebody may have switched policies off */
+		if (err->kind != ERROR_NOT_FOUND)
 			return -1;
-	} else if (freeze_create(context, &freeze_webhook, freeze_webhook_object(context), err) <
-		   0) {
-		return -1;
+		error_release(err);
+		policy = false;
 	}
+	if (!policy &&
+	    freeze_create(context, &freeze_webhook, freeze_webhook_object(context), err) < 0)
+		return -1;
 	return step_pause(context, FREEZE_MS, err);
 }
 
@@ -176,11 +180,10 @@ static int thaw_remove(struct step_context *context, const struct kube_target *t
 
 static int thaw_apply(struct step_context *context, const struct plan_step *step, struct error *err)
 {
-	if (!freeze_by_policy(step))
-		return thaw_remove(context, &freeze_webhook, err);
-	if (thaw_remove(context, &freeze_binding, err) < 0)
+	if (freeze_by_policy(step) && (thaw_remove(context, &freeze_binding, err) < 0 ||
+				       thaw_remove(context, &freeze_policy, err) < 0))
 		return -1;
-	return thaw_remove(context, &freeze_policy, err);
+	return thaw_remove(context, &freeze_webhook, err);
 }
 
 /* Each is the other's way back: rolling back passes through the same window. */

@@ -11,7 +11,7 @@
  *
  *	"policy"   a ValidatingAdmissionPolicy (1.30) that denies Endpoints and EndpointSlices
  *		   "kubernetes" in "default" that hold the address
- *	"webhook"  before: a ValidatingWebhookConfiguration for the same two objects whose server
+ *	"webhook"  before, and where policies are not served: a ValidatingWebhookConfiguration for the same two objects whose server
  *		   does not exist; with failurePolicy Fail nobody can write them
  *
  * Meanwhile another server that fails is not taken out either: the time is short, and the caller

@@ -108,6 +108,15 @@ static void test_freeze(void)
 {
 	static const struct fake_step missing[] = {
 		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+	};
+	static const struct fake_step bound[] = {
+		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+	};
+	static const struct fake_step unserved[] = {
+		{"POST", POLICIES MANAGER, NULL, 404, NULL, NOT_FOUND, 0},
+		{"POST", WEBHOOKS MANAGER, "\"operator\":\"DoesNotExist\"", 201, NULL, "{}", 0},
 	};
 	static const struct fake_step there[] = {
 		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
@@ -124,12 +133,18 @@ static void test_freeze(void)
 	static const struct fake_step thaw[] = {
 		{"DELETE", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
 		{"DELETE", POLICIES "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+		{"DELETE", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
 	};
 
 	TEST("freeze is to be done when the policy is not bound");
 	check_step("freeze", "policy", false, false, missing, COUNT(missing));
 	TEST("thaw is done then");
 	check_step("thaw", "policy", false, true, missing, COUNT(missing));
+	TEST("freeze is done when the policy is bound, thaw is not");
+	check_step("freeze", "policy", false, true, bound, COUNT(bound));
+	check_step("thaw", "policy", false, false, bound, COUNT(bound));
+	TEST("freeze by webhook where policies are not served");
+	check_step("freeze", "policy", true, true, unserved, COUNT(unserved));
 	TEST("freeze is done when the webhook is there");
 	check_step("freeze", "webhook", false, true, there, COUNT(there));
 	TEST("freeze by policy spares the API servers");
