@@ -70,7 +70,7 @@ struct cluster_component {
 	const char *running_feature_gates; /* --feature-gates of the running process or NULL */
 	const char *running_runtime_config;
 	const char *running_advertise; /* --advertise-address: its endpoint in default/kubernetes */
-	int64_t started_s;     /* wall clock, 0 unknown */
+	int64_t started_s;	       /* wall clock, 0 unknown */
 	const char *pod_range; /* the flag in the mirror Pod, which the API shows; NULL: not seen */
 	const char *pod_feature_gates;
 };
