@@ -222,17 +222,18 @@ static void endpoints_mark(struct lab *lab, const char *key)
 
 static void endpoints_mark_of(struct lab *lab, const json_t *pod)
 {
-	const char *space = json_path_text(pod, "metadata.namespace");
-	const char *key;
-	json_t *service;
+	const struct store_type *type = store_type_find("", "services");
+	size_t count;
+	const char *const *keys =
+		store_keys_in(lab->store, type, json_path_text(pod, "metadata.namespace"), &count);
 
-	json_object_foreach(store_all(lab->store, "services"), key, service) {
-		const json_t *selector = json_path(service, "spec.selector");
+	for (size_t i = 0; i < count; i++) {
+		const json_t *selector =
+			json_path(store_by_key(lab->store, type, keys[i]), "spec.selector");
 
 		if (json_object_size(selector) &&
-		    json_path_is(service, "metadata.namespace", space) &&
 		    selector_equal(selector, json_path(pod, "metadata.labels")))
-			endpoints_mark(lab, key);
+			endpoints_mark(lab, keys[i]);
 	}
 }
 

@@ -16,6 +16,7 @@ enum {
 	POD_STOP_MS = 1500,
 	POD_RETRY_MS = 5000,
 	POD_LOOK_MS = 2000,
+	POD_LOOK_PLAYED_MS = 20000,
 	POD_BACKOFF_MS = 10000,
 	POD_BACKOFF_MAX_MS = 300000,
 	POD_FAILURES = 2, /* that a container bears */
@@ -90,27 +91,14 @@ static void pod_add_service(json_t *env, const json_t *service)
 	json_object_set_new(env, port, json_string(number));
 }
 
-/* The Services of the namespace stand together in the sorted list. */
 static void pod_add_services(struct lab *lab, const char *space, json_t *env)
 {
 	const struct store_type *type = store_type_find("", "services");
-	auto_free char *prefix = alloc_format("%s/", space);
-	size_t len = strlen(prefix);
-	size_t high;
-	const char *const *keys = store_keys(lab->store, type, &high);
-	size_t count = high;
-	size_t low = 0;
+	size_t count;
+	const char *const *keys = store_keys_in(lab->store, type, space, &count);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (strcmp(keys[middle], prefix) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < count && strncmp(keys[low], prefix, len) == 0; low++)
-		pod_add_service(env, store_by_key(lab->store, type, keys[low]));
+	for (size_t i = 0; i < count; i++)
+		pod_add_service(env, store_by_key(lab->store, type, keys[i]));
 }
 
 static void pod_add_config_maps(struct lab *lab, const json_t *pod, json_t *env)
@@ -353,7 +341,9 @@ static void pod_look(void *data)
 			pod_report(run, NULL);
 		}
 	}
-	pod_look_after(run, POD_LOOK_MS, pod_look);
+	/* nobody breaks anything between the steps of a scenario that is played */
+	pod_look_after(run, complaint || run->node->lab->open ? POD_LOOK_MS : POD_LOOK_PLAYED_MS,
+		       pod_look);
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */

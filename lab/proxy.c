@@ -164,10 +164,9 @@ void proxy_changed(struct lab *lab)
 
 static bool proxy_is_node(const struct lab *lab, const char *address)
 {
-	for (size_t i = 0; i < lab->node_count; i++)
-		if (strcmp(lab->nodes[i].address, address) == 0)
-			return true;
-	return false;
+	auto_free char *prefix = alloc_format("127.%u.", lab->net);
+
+	return strncmp(address, prefix, strlen(prefix)) == 0;
 }
 
 char *proxy_path(struct lab_node *node, const char *address, unsigned int port,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "text/json.h"
 
 const struct store_type store_types[] = {
@@ -266,6 +267,31 @@ const char *const *store_keys(struct store *s, const struct store_type *type, si
 	}
 	*ret_count = table->key_count;
 	return table->keys;
+}
+
+const char *const *store_keys_in(struct store *s, const struct store_type *type, const char *space,
+				 size_t *ret_count)
+{
+	auto_free char *prefix = alloc_format("%s/", space);
+	size_t len = strlen(prefix);
+	size_t low = 0;
+	size_t high;
+	const char *const *keys = store_keys(s, type, &high);
+	size_t count = high;
+	size_t end;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (strcmp(keys[middle], prefix) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < count && strncmp(keys[end], prefix, len) == 0; end++)
+		;
+	*ret_count = end - low;
+	return keys + low;
 }
 
 const struct store_event *store_after(const struct store *s, uint64_t version, bool *ret_expired)

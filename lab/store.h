@@ -55,6 +55,9 @@ char *store_key(const char *space, const char *name);
 
 /* The keys of a type, sorted; borrowed until the next write. */
 const char *const *store_keys(struct store *s, const struct store_type *type, size_t *ret_count);
+/* Those of one namespace: they stand together. */
+const char *const *store_keys_in(struct store *s, const struct store_type *type, const char *space,
+				 size_t *ret_count);
 json_t *store_by_key(const struct store *s, const struct store_type *type, const char *key);
 
 /* All objects of a type, for loops of the lab: a JSON object by key. Borrowed. */
