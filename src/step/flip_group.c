@@ -128,6 +128,7 @@ static int flips_check(struct step_context *context, const struct plan_step *ste
 	auto_flips struct flips f = {0};
 	json_t **services;
 	bool done = true;
+	bool left = false;
 	int result;
 
 	if (flips_open(&f, context, step, NULL, err) < 0)
@@ -137,9 +138,13 @@ static int flips_check(struct step_context *context, const struct plan_step *ste
 	for (size_t i = 0; i < f.group.count; i++)
 		done = done && flip_is_done(&f.group.items[i], services[i]);
 	step_objects_release(services, f.group.count);
-	if (result == 0)
-		*ret_done = done;
-	return result;
+	if (result < 0)
+		return -1;
+	/* all moved, and killed before the pulse was over: doing it again ends that */
+	if (done && step_pulse_is_left(context, &left, err) < 0)
+		return -1;
+	*ret_done = done && !left;
+	return 0;
 }
 
 /* ---- what a Service's requests are made of ---- */

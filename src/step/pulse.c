@@ -267,15 +267,35 @@ int step_pulse_settle(struct step_context *context, struct step_pulse *pulse, st
 	return step_pause(context, pulse->period_ms + PULSE_SYNC_MS, err);
 }
 
+int step_pulse_is_left(struct step_context *context, bool *ret_left, struct error *err)
+{
+	struct step_pulse pulse = {0};
+	auto_json json_t *slice = NULL;
+	struct kube_target target;
+	int result;
+
+	if (step_slice_version(context, &pulse.slice_version, err) < 0)
+		return -1;
+	target = pulse_target(&pulse);
+	result = step_find(context, &target, &slice, err);
+	free(pulse.slice_version);
+	if (result < 0)
+		return -1;
+	*ret_left = slice != NULL;
+	return 0;
+}
+
 void step_pulse_close(struct step_context *context, struct step_pulse *pulse)
 {
 	const struct kube_target target = pulse_target(pulse);
+	const struct kube_write_options options = {.repeatable = true};
 	auto_error struct error err = {0};
 
-	if (!pulse->has_slice)
+	/* one that was killed before it came here may have left a slice */
+	if (!pulse->slice_version)
 		return;
 	pulse->has_slice = false;
-	if (kube_client_delete(context->kube, &target, NULL, &err) < 0 &&
+	if (kube_client_delete(context->kube, &target, &options, &err) < 0 &&
 	    err.kind != ERROR_NOT_FOUND)
 		log_warning("EndpointSlice " PULSE_SPACE "/" PULSE_NAME
 			    " of ours is left behind: %s; delete it",

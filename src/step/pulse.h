@@ -64,6 +64,9 @@ void step_pulse_disturbed(struct step_pulse *pulse);
 must_check int step_pulse_settle(struct step_context *context, struct step_pulse *pulse,
 				 struct error *err);
 
+/* Whether somebody who was killed left endpoints of a pulse behind. */
+must_check int step_pulse_is_left(struct step_context *context, bool *ret_left, struct error *err);
+
 /* Removes our endpoints; a failure is only worth a warning. */
 void step_pulse_close(struct step_context *context, struct step_pulse *pulse);
 
