@@ -166,12 +166,17 @@ void planner_nodes(struct planner *p)
 
 static void workloads_flush(struct planner *p, json_t **wave)
 {
-	if (json_array_size(*wave))
-		plan_step_why(plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart", "workloads",
-				       json_pack("{s:O, s:s}", "workloads", *wave, "at",
-						 p->request->created_at)),
-			      "containers have addresses in their environment from the moment they "
-			      "were started");
+	if (json_array_size(*wave)) {
+		json_t *parameters =
+			json_pack("{s:O, s:s}", "workloads", *wave, "at", p->request->created_at);
+
+		if (planner_migrates(p))
+			json_object_set_new(parameters, "servers", planner_api_servers(p));
+		plan_step_why(
+			plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart", "workloads", parameters),
+			"containers have addresses in their environment from the moment they "
+			"were started");
+	}
 	json_decref(*wave);
 	*wave = json_array();
 }

@@ -65,6 +65,9 @@ void planner_certificates(struct planner *p);
 void planner_configuration(struct planner *p);
 /* ranges: in a migration also what kubeadm reads, where the servers roll in this stage */
 void planner_ranges(struct planner *p);
+
+/* All API servers, for those who wait for them or stand in for one of them. The caller owns it. */
+json_t *planner_api_servers(const struct planner *p);
 /* services */
 must_check int planner_services(struct planner *p, struct error *err);
 /* defaults */

@@ -76,8 +76,7 @@ static json_t *range_api_server(const struct cluster_node *node)
 	return server;
 }
 
-/* All API servers, for those who wait for them or stand in for one of them. */
-static json_t *range_api_servers(const struct planner *p)
+json_t *planner_api_servers(const struct planner *p)
 {
 	json_t *servers = json_array();
 
@@ -106,7 +105,7 @@ static const char *range_kind(const struct planner *p, bool api, json_t *paramet
 		return "manifest-flags";
 	if (!api)
 		return "roll";
-	servers = range_api_servers(p);
+	servers = planner_api_servers(p);
 	if (json_array_size(servers) > 1)
 		json_object_set_new(parameters, "keepOut", json_string(range_admission(p)));
 	json_object_set_new(parameters, "servers", servers);
@@ -197,7 +196,7 @@ static void range_nodes(struct planner *p, enum plan_stage stage)
 
 static void range_converge(struct planner *p, enum plan_stage stage, bool remove)
 {
-	json_t *parameters = json_pack("{s:o}", "servers", range_api_servers(p));
+	json_t *parameters = json_pack("{s:o}", "servers", planner_api_servers(p));
 
 	if (remove)
 		json_object_set_new(parameters, "remove", json_true());
@@ -210,7 +209,7 @@ static void range_converge(struct planner *p, enum plan_stage stage, bool remove
 static void range_allocation(struct planner *p, enum plan_stage stage, bool implicit)
 {
 	json_t *parameters =
-		json_pack("{s:o, s:s}", "servers", range_api_servers(p), "range", p->to);
+		json_pack("{s:o, s:s}", "servers", planner_api_servers(p), "range", p->to);
 	json_t *address = planner_own_address(p);
 
 	if (address)
@@ -255,7 +254,7 @@ static void range_kubeadm_gates(struct planner *p)
 static void range_servers(struct planner *p, enum plan_stage stage)
 {
 	bool bitmap = p->cluster->regime == CLUSTER_REGIME_BITMAP;
-	auto_json json_t *servers = range_api_servers(p);
+	auto_json json_t *servers = planner_api_servers(p);
 	bool several = json_array_size(servers) > 1;
 	auto_json json_t *none = json_array();
 	bool rolls = range_rolls(p);

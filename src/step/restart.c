@@ -4,17 +4,23 @@
  * because their containers hold addresses from the moment that they were started.
  * Parameters: workloads (array of {subject, namespace, kind, name}; kind is DaemonSet, Deployment,
  * StatefulSet, or ReplicaSet, whose owner is restarted), at (RFC 3339; the value of the annotation,
- * so that doing it twice is once).
+ * so that doing it twice is once), servers (optional, as of `converge`).
  *
  * The controller's own update strategy decides the pace; unavailable Pods are replaced first. A
  * DaemonSet's controller stops at a node that is down (daemon/update.go counts it as unavailable):
  * then we replace its Pods on the other nodes, and that node's is not waited for.
+ *
+ * With servers every proxy has to know of the new Pods before the step is done. When Pods behind a
+ * Service for UDP go, kube-proxy searches all that conntrack remembers before it looks at anything
+ * else: nine seconds for 60,000 entries on a busy node. Pods of the next wave that ended meanwhile
+ * would still be sent requests.
  */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "step/converge.h"
 #include "step/kinds.h"
 
 #define RESTART_ANNOTATION "kubectl.kubernetes.io/restartedAt"
@@ -30,6 +36,18 @@ static void restart_describe(const struct plan_step *step, struct buffer *out)
 
 		buffer_format(out, "%s%s", i ? ", " : "", subject ? subject : "?");
 	}
+}
+
+static int restart_settle(struct step_context *context, const struct plan_step *step,
+			  struct error *err)
+{
+	const json_t *servers = json_object_get(step->parameters, "servers");
+
+	if (json_array_size(servers) == 0)
+		return 0;
+	if (step_converge(context, servers, NULL, err) < 0)
+		return -1;
+	return step_converge_forget(context, err);
 }
 
 static const char *restart_plural(const char *kind)
@@ -280,9 +298,11 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 		if (restart_one(context, workload, at, err) < 0)
 			return -1;
 	}
-	return step_wait(context, step, restart_check, 1000, RESTART_MS,
-			 "Pods are not all replaced and ready; look with 'kubectl get pods -A'",
-			 err);
+	if (step_wait(context, step, restart_check, 1000, RESTART_MS,
+		      "Pods are not all replaced and ready; look with 'kubectl get pods -A'",
+		      err) < 0)
+		return -1;
+	return restart_settle(context, step, err);
 }
 
 /* Services have their old addresses again: what was restarted onto the new ones is restarted. */
@@ -293,6 +313,7 @@ static int restart_undo(struct step_context *context, const struct plan_step *st
 	auto_json json_t *fresh = json_string(now);
 	auto_json json_t *kept = NULL;
 	auto_json json_t *parameters = NULL;
+	json_t *servers = json_object_get(step->parameters, "servers");
 	struct plan_step back = *step;
 
 	if (context->keep(context, step, "back", fresh, err) < 0)
@@ -301,6 +322,8 @@ static int restart_undo(struct step_context *context, const struct plan_step *st
 	parameters =
 		json_pack("{s:O, s:O}", "workloads", json_object_get(step->parameters, "workloads"),
 			  "at", kept ? kept : fresh);
+	if (servers)
+		json_object_set(parameters, "servers", servers);
 	back.parameters = parameters;
 	return restart_apply(context, &back, err);
 }

@@ -394,6 +394,31 @@ static void refusal(size_t row)
 	CHECK_INT(c.plan.count, 0);
 }
 
+/* ---- restarts ---- */
+
+/* A proxy that has not caught up sends the next wave's requests to Pods that are gone. */
+static void restarts_wait_for_proxies(void)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_error struct error err = {0};
+	size_t restarts = 0;
+
+	TEST("a wave of restarts ends when every proxy has caught up");
+	c.observation = observation_case_read("tests/data/doctor/healthy-1.36");
+	c.request = json_pack("{s:s}", "restart", "all");
+	if (!CHECK_OK(migrate_make(&c, &err), &err))
+		return;
+	for (size_t i = 0; i < c.plan.count; i++) {
+		const struct plan_step *step = &c.plan.steps[i];
+
+		if (strcmp(step->kind, "restart") != 0)
+			continue;
+		restarts++;
+		CHECK_INT(json_array_size(json_object_get(step->parameters, "servers")), 3);
+	}
+	CHECK(restarts > 0);
+}
+
 /* ---- own addresses ---- */
 
 static const struct {
@@ -537,6 +562,7 @@ int main(void)
 	test_each_case("plan", migrate);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		refusal(i);
+	restarts_wait_for_proxies();
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		map_refused(i);
 	sweep();
