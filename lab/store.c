@@ -154,7 +154,9 @@ json_t *store_get(const struct store *s, const struct store_type *type, const ch
 
 json_t *store_find(const struct store *s, const char *plural, const char *space, const char *name)
 {
-	return store_get(s, store_type_find(NULL, plural), space, name);
+	const struct store_type *type = store_type_find(NULL, plural);
+
+	return type ? store_get(s, type, space, name) : NULL;
 }
 
 json_t *store_all(const struct store *s, const char *plural)

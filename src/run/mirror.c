@@ -327,22 +327,19 @@ void mirror_found_release(struct mirror_found *found)
 int mirror_holder(struct kube_client *kube, const char *run, char **ret_holder,
 		  int64_t *ret_sequence, struct error *err)
 {
-	auto_free char *name = NULL;
-	char *holder = NULL;
+	auto_free char *holder = NULL;
 	int64_t sequence = 0;
 
 	for (int i = 0; i < 2; i++) {
+		auto_free char *name =
+			alloc_format("kubectl-renumber-%s-progress-%c-1", run, 'a' + i);
 		struct kube_target target = mirror_maps;
 		auto_json json_t *map = NULL;
 
-		free(name);
-		name = alloc_format("kubectl-renumber-%s-progress-%c-1", run, 'a' + i);
 		target.name = name;
 		if (kube_client_get(kube, &target, &map, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND) {
-				free(holder);
+			if (err->kind != ERROR_NOT_FOUND)
 				return -1;
-			}
 			error_release(err);
 			continue;
 		}
@@ -354,7 +351,7 @@ int mirror_holder(struct kube_client *kube, const char *run, char **ret_holder,
 					    ? json_path_text(map, "data.holder")
 					    : "");
 	}
-	*ret_holder = holder;
+	*ret_holder = steal(holder);
 	*ret_sequence = sequence;
 	return 0;
 }
