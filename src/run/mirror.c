@@ -324,33 +324,40 @@ void mirror_found_release(struct mirror_found *found)
 	*found = (struct mirror_found){0};
 }
 
+/* One of the two sets, when it is there and newer than what was found before. */
+static int mirror_holder_of(struct kube_client *kube, const char *run, int set, char **holder,
+			    int64_t *sequence, struct error *err)
+{
+	auto_free char *name = alloc_format("kubectl-renumber-%s-progress-%c-1", run, 'a' + set);
+	struct kube_target target = mirror_maps;
+	auto_json json_t *map = NULL;
+	const char *text;
+
+	target.name = name;
+	if (kube_client_get(kube, &target, &map, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		return 0;
+	}
+	if (*holder && mirror_sequence(map) < *sequence)
+		return 0;
+	text = json_path_text(map, "data.holder");
+	*sequence = mirror_sequence(map);
+	free(*holder);
+	*holder = alloc_text(text ? text : "");
+	return 0;
+}
+
 int mirror_holder(struct kube_client *kube, const char *run, char **ret_holder,
 		  int64_t *ret_sequence, struct error *err)
 {
 	auto_free char *holder = NULL;
 	int64_t sequence = 0;
 
-	for (int i = 0; i < 2; i++) {
-		auto_free char *name =
-			alloc_format("kubectl-renumber-%s-progress-%c-1", run, 'a' + i);
-		struct kube_target target = mirror_maps;
-		auto_json json_t *map = NULL;
-
-		target.name = name;
-		if (kube_client_get(kube, &target, &map, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-			continue;
-		}
-		if (holder && mirror_sequence(map) < sequence)
-			continue;
-		sequence = mirror_sequence(map);
-		free(holder);
-		holder = alloc_text(json_path_text(map, "data.holder")
-					    ? json_path_text(map, "data.holder")
-					    : "");
-	}
+	if (mirror_holder_of(kube, run, 0, &holder, &sequence, err) < 0 ||
+	    mirror_holder_of(kube, run, 1, &holder, &sequence, err) < 0)
+		return -1;
 	*ret_holder = steal(holder);
 	*ret_sequence = sequence;
 	return 0;
