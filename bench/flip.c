@@ -174,6 +174,12 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 						name, "mechanism", "clusterip", "addresses", old,
 						"replaces", alias, "bridge", bridge));
 	}
+	if (getenv("BENCH_CANARY"))
+		plan_add(&b->plan, PLAN_STAGE_PREFLIGHT, "canary", "canary",
+			 json_pack("{s:[{s:s, s:s}, {s:s, s:s}], s:[s]}", "mechanisms", "mechanism",
+				   "bridge", "address", "10.96.255.250", "mechanism", "clusterip",
+				   "address", "10.96.255.251", "endpoints",
+				   getenv("BENCH_CANARY")));
 	if (careful)
 		plan_add(&b->plan, PLAN_STAGE_SERVICES, "aliases", "aliases",
 			 json_pack("{s:o}", "services", aliases));
@@ -214,7 +220,7 @@ static int bench_move(char **argv, struct error *err)
 		result = kind->apply(&b.context, step, err);
 		if (result == 0)
 			result = kind->check(&b.context, step, &done, err);
-		if (result == 0 && !done)
+		if (result == 0 && !done && strcmp(kind->name, "canary") != 0)
 			result = error_set(err, ERROR_CONFLICT, "%s is not done", step->kind);
 		fprintf(stderr, "%s: %" PRId64 " ms\n", step->kind, clock_monotonic_ms() - begun);
 	}

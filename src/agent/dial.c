@@ -26,6 +26,7 @@ struct dial {
 	int fd;
 	int64_t end; /* clock_monotonic_ms */
 	const char *server_name;
+	struct net_address source; /* not set: as the routes have it */
 	SSL_CTX *context;
 	SSL *tls;
 };
@@ -85,6 +86,13 @@ static int dial_connect(struct dial *d, struct net_address address, uint16_t por
 	d->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd < 0)
 		return error_errno(err, "cannot open a socket");
+	if (d->source.family) {
+		struct sockaddr_storage from;
+		socklen_t from_len = dial_socket_address(d->source, 0, &from);
+
+		if (bind(d->fd, (struct sockaddr *)&from, from_len) < 0)
+			return error_errno(err, "cannot dial from that address");
+	}
 	if (connect(d->fd, (struct sockaddr *)&to, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
@@ -310,6 +318,7 @@ int dial_look(const struct agent *agent, const json_t *request, json_t *reply, s
 	int64_t start = clock_monotonic_ms();
 	struct net_address address;
 	const char *text;
+	const char *source = NULL;
 	const char *kind;
 	int64_t timeout;
 	int64_t port;
@@ -320,6 +329,8 @@ int dial_look(const struct agent *agent, const json_t *request, json_t *reply, s
 	    protocol_integer(request, "port", 1, 65535, &port, err) < 0 ||
 	    protocol_text(request, "kind", &kind, err) < 0 ||
 	    protocol_optional_text(request, "serverName", &d.server_name, err) < 0 ||
+	    protocol_optional_text(request, "source", &source, err) < 0 ||
+	    (source && net_address_parse(slice_of(source), &d.source, err) < 0) ||
 	    protocol_optional_integer(request, "timeoutMs", 10, DIAL_TIMEOUT_MAX_MS,
 				      DIAL_TIMEOUT_MS, &timeout, err) < 0)
 		return -1;

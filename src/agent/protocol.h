@@ -62,9 +62,10 @@
  *	pid?, startedAt?}
  * sysfacts {} => {addresses: [{interface, address, prefix}], routes: [{destination: CIDR, gateway?,
  *	interface}], nameservers: [..], search: [..], resolvConf: real path?}
- * dial {address, port, kind: tcp|tls|livez, serverName?, timeoutMs?} => {reached: bool, latencyMs,
+ * dial {address, port, kind: tcp|tls|livez, serverName?, source?, timeoutMs?} => {reached: bool, latencyMs,
  *	error?, httpStatus?, certificate?: as pki/cert.h has it, chain?: [DER, leaf first]}
  *	the chain is verified against /etc/kubernetes/pki/ca.crt, the name is serverName or address;
+ *	source is an address of the node itself that the connection comes from;
  *	livez is reached by 200, 401 and 403; not being reached is an answer, not an error
  * dns {server, name, port?, timeoutMs?} => {answered: bool, latencyMs, addresses: [..], error?, rcode?}
  *	one A query over UDP

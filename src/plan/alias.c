@@ -176,6 +176,52 @@ json_t *planner_alias_swap(struct planner *p, const struct cluster_service *serv
 	return parameters;
 }
 
+/* An address of an old range that nobody has, the n-th from its upper end. NULL: there is none. */
+static json_t *alias_free_old(const struct planner *p, size_t n)
+{
+	struct net_cidr_list list;
+	auto_error struct error ignored = {0};
+
+	if (!p->former.count ||
+	    net_cidr_list_parse_sloppy(slice_of(p->former.items[0]), &list, &ignored) < 0)
+		return NULL;
+	for (uint64_t i = net_cidr_size(list.item[0]) - 2; i > 10; i--) {
+		struct net_address address = net_cidr_nth(list.item[0], i);
+		struct net_text text = net_address_text(address);
+
+		if (net_address_is_set(address) && !cluster_find_holder(p->cluster, text.text) &&
+		    n-- == 0)
+			return json_string(text.text);
+	}
+	return NULL;
+}
+
+static void canary_add(const struct planner *p, json_t *mechanisms, const char *mechanism)
+{
+	json_t *address = alias_free_old(p, json_array_size(mechanisms));
+
+	if (address)
+		json_array_append_new(mechanisms, json_pack("{s:s, s:o}", "mechanism", mechanism,
+							    "address", address));
+}
+
+void planner_canary(struct planner *p)
+{
+	json_t *mechanisms;
+
+	if (!p->move_count)
+		return;
+	mechanisms = json_array();
+	canary_add(p, mechanisms, alias_mechanism(p, "", /* dead= */ false));
+	if (p->cluster->service_cidr_api)
+		canary_add(p, mechanisms, "clusterip");
+	plan_step_why(plan_add(p->plan, PLAN_STAGE_PREFLIGHT, "canary", "all nodes",
+			       json_pack("{s:o, s:o}", "mechanisms", mechanisms, "endpoints",
+					 alias_api_endpoints(p->cluster))),
+		      "what keeps old addresses answering must work here before anything depends "
+		      "on it");
+}
+
 /* "front-end" is FRONT_END in the variables that kubelet makes (pkg/kubelet/envvars). */
 static bool alias_is_variable(const char *service, const char *variable)
 {

@@ -115,6 +115,9 @@ json_t *planner_alias(struct planner *p, const struct planner_alias *wanted);
 json_t *planner_alias_swap(struct planner *p, const struct cluster_service *service,
 			   json_t *bridge);
 
+/* Tries each mechanism that the aliases of this plan will use; nothing without Services that move. */
+void planner_canary(struct planner *p);
+
 /* An address of the new range for the clusterIP of something that the run makes, each time another
  * one: a JSON text, or NULL when none is free. */
 json_t *planner_own_address(struct planner *p);

@@ -10,6 +10,8 @@ static void preflight_snapshot(struct planner *p)
 
 void planner_preflight(struct planner *p)
 {
-	if (planner_migrates(p))
-		preflight_snapshot(p);
+	if (!planner_migrates(p))
+		return;
+	preflight_snapshot(p);
+	planner_canary(p);
 }

@@ -10,6 +10,8 @@
 
 #define PROVE_DIAL_MS 1000
 #define PROVE_PAUSE_MS 500
+/* characters of names in a line */
+#define PROVE_NAMES 160
 
 /* One dial: proof i from node k. */
 struct prove_dial {
@@ -57,6 +59,15 @@ static void prove_say_left_out(const struct buffer *portless, const struct buffe
 		log_info("  … not dialled, they have no ready endpoint: %s", buffer_cstr(empty));
 }
 
+/* The first ones by name. */
+static void prove_note(struct buffer *out, const char *subject)
+{
+	if (out->len < PROVE_NAMES)
+		buffer_format(out, "%s%s", out->len ? ", " : "", subject);
+	else if (out->ptr[out->len - 1] != '.')
+		buffer_text(out, ", ...");
+}
+
 static void prove_list(struct prove *prove, const struct step_proof *proofs, size_t count,
 		       char *const *nodes, size_t node_count)
 {
@@ -69,7 +80,7 @@ static void prove_list(struct prove *prove, const struct step_proof *proofs, siz
 		struct buffer *out = proofs[i].endpoints == 0 ? &empty : &portless;
 
 		if (proofs[i].endpoints == 0 || port == 0) {
-			buffer_format(out, "%s%s", out->len ? ", " : "", proofs[i].subject);
+			prove_note(out, proofs[i].subject);
 			continue;
 		}
 		for (size_t k = 0; k < node_count; k++)
@@ -110,9 +121,10 @@ static size_t prove_round(struct prove *prove, bool fallback)
 			continue;
 		of[count] = dial;
 		calls[count].node = dial->node;
-		calls[count++].request =
-			json_pack("{s:s, s:s, s:I, s:s, s:i}", "op", "dial", "address", address,
-				  "port", dial->port, "kind", "tcp", "timeoutMs", PROVE_DIAL_MS);
+		calls[count++].request = json_pack(
+			"{s:s, s:s, s:I, s:s, s:i, s:O*}", "op", "dial", "address", address, "port",
+			dial->port, "kind", "tcp", "timeoutMs", PROVE_DIAL_MS, "source",
+			json_object_get(dial->proof->sources, dial->node));
 	}
 	node_pool_run(prove->context->pool, calls, count);
 	for (size_t i = 0; i < count; i++) {
@@ -139,7 +151,7 @@ static int prove_failed(const struct prove *prove, struct error *err)
 		if (!dial->done)
 			return error_set(err, ERROR_STOPPED,
 					 "%s does not answer at %s port %lld from node '%s': %s; "
-					 "it was not moved",
+					 "nothing that needs it was moved",
 					 dial->proof->subject, dial->proof->address,
 					 (long long)dial->port, dial->node,
 					 dial->problem ? dial->problem : "no answer");

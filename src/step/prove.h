@@ -6,12 +6,13 @@
 
 /* Proof by the data path that Services answer at certain addresses. */
 struct step_proof {
-	const char *subject;  /* borrowed; for messages */
-	const json_t *spec;   /* borrowed; of the Service: which ports there are */
-	const char *address;  /* borrowed; that must answer from every node */
-	const char *fallback; /* borrowed; answers today: a node on which this one does not answer
+	const char *subject;   /* borrowed; for messages */
+	const json_t *spec;    /* borrowed; of the Service: which ports there are */
+	const char *address;   /* borrowed; that must answer from every node */
+	const char *fallback;  /* borrowed; answers today: a node on which this one does not answer
 			       * either proves nothing. NULL: there is none */
-	size_t endpoints;     /* ready ones; 0: nothing can answer */
+	size_t endpoints;      /* ready ones; 0: nothing can answer */
+	const json_t *sources; /* borrowed; {node: own address to dial from}; NULL: any */
 };
 
 /*
