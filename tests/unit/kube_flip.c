@@ -94,6 +94,40 @@ static const struct {
 	 "'publishNotReadyAddresses':false,'ports':[{'port':80,'targetPort':0}],'unknown':0,"
 	 "'externalName':null}}",
 	 NULL},
+	{"NodePort as 1.20 has it, two ports of one number",
+	 "{'spec':{'clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],'ipFamilies':['IPv4'],"
+	 "'ipFamilyPolicy':'SingleStack','externalTrafficPolicy':'Cluster','sessionAffinity':'None'"
+	 ","
+	 "'selector':{'app':'a'},'type':'NodePort','ports':["
+	 "{'name':'u','port':53,'protocol':'UDP','targetPort':53,'nodePort':30053},"
+	 "{'name':'t','port':53,'protocol':'TCP','targetPort':53,'nodePort':30054}]},"
+	 "'status':{'loadBalancer':{}}}",
+	 "['10.17.0.9']", "{'spec':{'type':'ExternalName','externalName':'x.svc'}}",
+	 "{'spec':{'clusterIP':'10.17.0.9','clusterIPs':['10.17.0.9'],'ipFamilies':['IPv4'],"
+	 "'ipFamilyPolicy':'SingleStack','externalTrafficPolicy':'Cluster','sessionAffinity':'None'"
+	 ","
+	 "'selector':{'app':'a'},'type':'NodePort','ports':["
+	 "{'name':'u','port':53,'protocol':'UDP','targetPort':53,'nodePort':30053},"
+	 "{'name':'t','port':53,'protocol':'TCP','targetPort':53,'nodePort':30054}],"
+	 "'externalName':null}}",
+	 NULL},
+	{"LoadBalancer as 1.36 has it, Local, of a class that nobody serves",
+	 "{'spec':{'allocateLoadBalancerNodePorts':true,'clusterIP':'10.96.0.9',"
+	 "'clusterIPs':['10.96.0.9'],'externalTrafficPolicy':'Local','healthCheckNodePort':31999,"
+	 "'internalTrafficPolicy':'Cluster','ipFamilies':['IPv4'],'ipFamilyPolicy':'SingleStack',"
+	 "'loadBalancerClass':'example.com/none','ports':[{'nodePort':30090,'port':90,"
+	 "'protocol':'TCP','targetPort':'http'}],'publishNotReadyAddresses':true,"
+	 "'sessionAffinity':'None','trafficDistribution':'PreferSameZone','type':'LoadBalancer'},"
+	 "'status':{'loadBalancer':{'ingress':[{'ip':'198.51.100.4','ipMode':'VIP'}]}}}",
+	 "['10.17.0.9']", "{'spec':{'type':'ExternalName','externalName':'x.svc'}}",
+	 "{'spec':{'allocateLoadBalancerNodePorts':true,'clusterIP':'10.17.0.9',"
+	 "'clusterIPs':['10.17.0.9'],'externalTrafficPolicy':'Local','healthCheckNodePort':31999,"
+	 "'internalTrafficPolicy':'Cluster','ipFamilies':['IPv4'],'ipFamilyPolicy':'SingleStack',"
+	 "'loadBalancerClass':'example.com/none','ports':[{'nodePort':30090,'port':90,"
+	 "'protocol':'TCP','targetPort':'http'}],'publishNotReadyAddresses':true,"
+	 "'sessionAffinity':'None','trafficDistribution':'PreferSameZone','type':'LoadBalancer',"
+	 "'externalName':null}}",
+	 "{'status':{'loadBalancer':{'ingress':[{'ip':'198.51.100.4','ipMode':'VIP'}]}}}"},
 	{"external addresses stay",
 	 "{'spec':{'type':'ClusterIP','clusterIP':'10.96.0.9','clusterIPs':['10.96.0.9'],"
 	 "'externalIPs':['203.0.113.7']}}",
