@@ -118,6 +118,7 @@ static json_t *control_arm(struct lab *lab, const json_t *request)
 	const struct fault_options options = {
 		.kill_at = (uint64_t)json_path_int(request, "killAt", 0),
 		.kill_before = json_path_bool(request, "before", false),
+		.cut = json_path_bool(request, "cut", false),
 		.seed = (uint64_t)json_path_int(request, "seed", 1),
 		.every = (unsigned int)json_path_int(request, "every", 0),
 	};

@@ -15,7 +15,7 @@
  *	{"do":"metrics","node":"cp1"} => as the agent's proxy-metrics answers
  *	{"do":"effect","before":true} => {"go":true}: an agent is about to change something
  *	{"do":"client","pid":4711} => {}: the tool, which faults kill
- *	{"do":"arm","killAt":7,"before":true,"every":50,"seed":1} => {"effects":…,"faults":…} since the
+ *	{"do":"arm","killAt":7,"before":true,"cut":false,"every":50,"seed":1} => {"effects":…,"faults":…} since the
  *		last time
  *	{"do":"dump","file":"/…"} => {}: writes {plural: {key: object}} of all types there
  */

@@ -68,9 +68,10 @@ static uint64_t fault_random(struct fault *f, uint64_t limit)
 
 static bool fault_kill(struct fault *f)
 {
-	if (!f->client)
+	if (!f->client && !f->options.cut)
 		return false;
-	kill(f->client, SIGKILL);
+	if (!f->options.cut)
+		kill(f->client, SIGKILL);
 	f->faults++;
 	f->options.kill_at = 0;
 	return true;

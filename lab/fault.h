@@ -15,6 +15,7 @@
 struct fault_options {
 	uint64_t kill_at;   /* the N-th effect; 0: never */
 	bool kill_before;   /* before it happens; else when it has happened, unanswered */
+	bool cut;	    /* only the connection ends there, and nobody is killed */
 	uint64_t seed;	    /* of what fails by chance */
 	unsigned int every; /* one of so many requests fails; 0: none */
 };

@@ -25,5 +25,7 @@ for scenario in incident-flag incident-delete incident-gone incident-pinned inci
 	incident-half incident-delete-1.32 incident-half-1.32 incident-delete-1.20; do
 	whole $scenario --repair
 done
-whole healthy --to 10.17.0.0/16
+for scenario in healthy healthy-1.33 healthy-1.32 healthy-1.20; do
+	whole $scenario --to 10.17.0.0/16
+done
 done_testing
