@@ -374,7 +374,7 @@ static bool executor_wants_mirror(const struct executor *e, const struct plan_st
 	return step->stage != PLAN_STAGE_TOURNIQUET &&
 	       (journal_get(e->options->journal, e->options->plan->run, step->id, &state, NULL,
 			    &ignored) < 0 ||
-		state != JOURNAL_DONE);
+		!journal_state_holds(state));
 }
 
 static int executor_steps(struct executor *e, struct error *err)
