@@ -97,13 +97,17 @@ static int conntrack_compare(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Open, new since the mark, or with a packet since. Without a mark nothing can be ruled out. */
+/* Open, new since the mark, or with a packet since. Without a mark only TCP tells what is over. */
 static bool conntrack_is_fresh(const struct conntrack_entry *entry)
 {
 	const struct conntrack_mark key = {.id = entry->id};
 	const struct conntrack_mark *found;
 
-	if (!conntrack_before.set || conntrack_before.cut || entry->established)
+	if (entry->established)
+		return true;
+	if (!conntrack_before.set)
+		return entry->protocol != IPPROTO_TCP;
+	if (conntrack_before.cut)
 		return true;
 	found = conntrack_before.count
 			? bsearch(&key, conntrack_before.marks, conntrack_before.count, sizeof(key),

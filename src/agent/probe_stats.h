@@ -11,7 +11,7 @@
  * What became of the requests to one target since somebody looked last. Pure: times are given.
  * Requests are added in the order in which they began; each counts once, nothing is tried again.
  */
-enum { PROBE_FAILURES_MAX = 32, PROBE_WHY_MAX = 80 };
+enum { PROBE_FAILURES_MAX = 100, PROBE_WHY_MAX = 80 };
 
 struct probe_failure {
 	int64_t at_ms; /* wall clock: when the request began */

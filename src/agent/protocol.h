@@ -82,7 +82,7 @@
  *	for serverName (kubernetes.default.svc.cluster.local). Nothing is tried twice. A target
  *	that is in the set already goes on; one that is missing ends; targets: [] is a set, too
  * probe-read {} => {since, now: wall ms, targets: [{name, ok, failed, maxMs, sumMs, gapMs, dropped,
- *	skipped, failures: [{at: wall ms, tookMs, why}]}]} since the last look; at most 32 failures
+ *	skipped, failures: [{at: wall ms, tookMs, why}]}]} since the last look; at most 100 failures
  *	a target, `dropped` are more; not-found when no probes run
  * probe-stop {} => {changed: bool}
  * conntrack {cidrs: [..], mark?: bool} => {known: bool, problem?, marked: bool, entries, truncated: bool,
@@ -90,7 +90,7 @@
  *	counters: [{address, packets}]}
  *	connections through this node to addresses in cidrs, by client; at most 1000 clients. `mark`
  *	makes this look the one that later ones are compared with: `fresh` connections are open, have
- *	begun or had a packet since, `packets` came since to kube-proxy's iptables rules
+ *	begun or had a packet since (without one: TCP that is open, and all else), `packets` came since to kube-proxy's iptables rules
  *
  * certs-audit, certs-names, certs-issue, certs-csr, certs-import, certs-restore: requests and
  *	answers are those of pki/op.h; `root` and `folder` may be left out (/etc/kubernetes,

@@ -71,16 +71,17 @@ static int finalize_check_unused(struct session *session, const struct finalize_
 	if (used == 0)
 		return 0;
 	if (settings->accept) {
-		log_warning("%zu still use an old address: %s", used, who);
+		log_warning("%zu still use%s an old address: %s", used, used == 1 ? "s" : "", who);
 		if (dns)
 			log_warning("without it these lose DNS: %s", dns);
 		return 0;
 	}
 	return error_set(
 		err, ERROR_REFUSED,
-		"%zu still use an old address: %s%s%s; restart them, or take the addresses "
+		"%zu still use%s an old address: %s%s%s; restart them, or take the addresses "
 		"away all the same with --accept in-use",
-		used, who, dns ? "; without it these lose DNS: " : "", dns ? dns : "");
+		used, used == 1 ? "s" : "", who, dns ? "; without it these lose DNS: " : "",
+		dns ? dns : "");
 }
 
 static int finalize_run(struct session *session, const struct command_input *input,

@@ -97,7 +97,7 @@ static void html_summary(const struct run_report *r, struct buffer *out)
 	auto_free char *ended = r->run.ended_s ? html_when(r->run.ended_s) : NULL;
 	auto_free char *took = clock_duration((r->ended_s - r->run.started_s) * 1000);
 	auto_free char *moved = alloc_format("%zu", json_array_size(r->plan.map));
-	const char *mood = r->failed ? "bad" : journal_run_is_open(&r->run) ? "warn" : "good";
+	const char *mood = journal_run_is_open(&r->run) ? "warn" : "good";
 
 	buffer_format(out, "<p><span class=\"verdict %s\">", mood);
 	html_text(out, result);

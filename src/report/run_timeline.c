@@ -230,6 +230,23 @@ static void timeline_watched(const struct timeline *t, const char *target, int64
 	}
 }
 
+/* Where much failed not every request is listed: the span is marked as a whole. */
+static void timeline_dense(const struct timeline *t, const char *target, int64_t y)
+{
+	const struct journal_history *h = &t->report->history;
+
+	for (size_t i = 0; i < h->sample_count; i++) {
+		const struct journal_sample *s = &h->samples[i];
+
+		if (strcmp(s->target, target) != 0 || s->failed * 4 < s->ok + s->failed)
+			continue;
+		timeline_bar(t, s->explained < s->failed ? "failed" : "explained", s->begin_ms,
+			     s->end_ms, y + BAR / 4, BAR / 2, 50);
+		buffer_format(t->out, "<title>%lld of %lld requests failed</title></rect>",
+			      (long long)s->failed, (long long)(s->ok + s->failed));
+	}
+}
+
 static void timeline_failures(const struct timeline *t, const char *target, int64_t y)
 {
 	const struct journal_history *h = &t->report->history;
@@ -270,6 +287,7 @@ static void timeline_row(const struct timeline *t, const struct run_report_targe
 	html_format(t->out, "%s:%lld", info->address, (long long)info->port);
 	buffer_text(t->out, "</text>");
 	timeline_watched(t, info->name, y);
+	timeline_dense(t, info->name, y);
 	timeline_failures(t, info->name, y);
 	buffer_format(t->out, "<text class=\"%s\" x=\"%d\" y=\"%lld\">",
 		      target->failed ? "count bad" : "count", WIDTH, (long long)y + BAR - 2);

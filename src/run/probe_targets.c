@@ -176,8 +176,10 @@ bool probe_step_moves_to(const struct plan_step *step, const char *address)
 static bool targets_restarts_server(const struct plan_step *step, size_t control_planes)
 {
 	bool rolls = strcmp(step->kind, "roll") == 0;
+	const char *program = json_path_text(step->parameters, "program");
 
-	if (!rolls && strcmp(step->kind, "manifest-flags") != 0)
+	if ((!rolls && strcmp(step->kind, "manifest-flags") != 0) ||
+	    (program && strcmp(program, "kube-apiserver") != 0))
 		return false;
 	/* a server that is kept out of everybody's way before it goes loses nothing */
 	return control_planes < 2 || !rolls || !json_path_text(step->parameters, "keepOut");

@@ -59,7 +59,7 @@ has "$err" "no run 'other'" 'it is named'
 rm -r "$state/cluster-a"
 run report --state-dir "$state" --html "$page"
 is "$status" 0 'a finished run has its report, too'
-ok 'it says so' grep -q 'verdict bad">finished' "$page"
+ok 'it says so' grep -q 'verdict good">finished' "$page"
 is "$(grep -c 'What remains' "$page")" 0 'nothing remains'
 run report --state-dir "$state" --html "$tmp/no/such/folder/page.html"
 is "$status" 1 'a page that cannot be written is an error'

@@ -208,6 +208,8 @@ static void test_explains(void)
 	plan_add(&plan, PLAN_STAGE_WORKLOADS, "restart", "z",
 		 json_pack("{s:[{s:s, s:s}]}", "workloads", "namespace", "kube-system", "name",
 			   "coredns-5d7"));
+	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1",
+		 json_pack("{s:s}", "program", "kube-controller-manager"));
 	bare = &plan.steps[0];
 	kept_out = &plan.steps[1];
 	flip = &plan.steps[2];
@@ -217,6 +219,7 @@ static void test_explains(void)
 	CHECK(!probe_step_explains(kept_out, &api, 3));
 	CHECK(probe_step_explains(bare, &api, 3));
 	CHECK(!probe_step_explains(bare, &web, 1));
+	CHECK(!probe_step_explains(&plan.steps[5], &api, 1));
 	CHECK(!probe_step_explains(flip, &api, 1));
 
 	TEST("the restart of Pods explains failures of what they answer");
