@@ -9,48 +9,49 @@
 static const struct {
 	const char *kind;
 	int64_t seconds;
-	int64_t each; /* of the array that it is about, beside */
-	const char *array;
+	int64_t each; /* of the workloads that it is about, beside */
 } estimates[] = {
-	{"snapshot", 2, 0, NULL},
-	{"canary", 10, 0, NULL},
-	{"certificate", 2, 0, NULL},
-	{"certificate-served", 30, 0, NULL},
-	{"service-cidr", 2, 0, NULL},
-	{"manifest-flags", 45, 0, NULL},
-	{"roll", 60, 0, NULL},
-	{"converge", 4, 0, NULL},
-	{"proxies", 3, 0, NULL},
-	{"flip", 1, 0, NULL},
-	{"aliases", 8, 0, "services"},
-	{"flip-group", 4, 0, "services"},
-	{"service-cidr-default", 30, 0, NULL},
-	{"service-cidr-delete", 12, 0, NULL},
-	{"kubelet-dns", 5, 0, NULL},
-	{"restart", 20, 15, "workloads"},
-	{"restart-rest", 10, 0, NULL},
-	{"sweep", 3, 0, NULL},
-	{"drain", 70, 0, NULL},
+	{"snapshot", 3, 0},
+	{"canary", 15, 0},
+	{"certificate", 1, 0},
+	{"certificate-served", 15, 0},
+	{"manifest-flags", 45, 0},
+	{"roll", 21, 0},
+	{"converge", 1, 0},
+	{"proxies", 3, 0},
+	{"flip", 1, 0},
+	{"aliases", 5, 0},
+	{"flip-group", 5, 0},
+	{"alias-swap", 5, 0},
+	{"service-cidr-default", 13, 0},
+	{"service-cidr-delete", 10, 0},
+	{"kubelet-dns", 2, 0},
+	{"restart", 5, 5},
+	{"restart-rest", 10, 0},
+	{"sweep", 1, 0},
+	{"drain", 60, 0},
 };
 
-int64_t plan_step_seconds(const struct plan_step *step)
-{
-	for (size_t i = 0; i < sizeof(estimates) / sizeof(estimates[0]); i++) {
-		const json_t *list;
-
-		if (strcmp(estimates[i].kind, step->kind) != 0)
-			continue;
-		list = estimates[i].array ? json_object_get(step->parameters, estimates[i].array)
-					  : NULL;
-		return estimates[i].seconds + estimates[i].each * (int64_t)json_array_size(list);
-	}
-	return 0;
-}
+/* An API server is taken out of service first, and comes back when it was ready for a while. */
+#define ESTIMATE_API_S 67
 
 static bool estimate_is_api(const struct plan_step *step)
 {
 	return json_path_is(step->parameters, "program", "kube-apiserver") &&
 	       json_object_get(step->parameters, "flags");
+}
+
+int64_t plan_step_seconds(const struct plan_step *step)
+{
+	const json_t *workloads = json_object_get(step->parameters, "workloads");
+
+	if (strcmp(step->kind, "roll") == 0 && estimate_is_api(step))
+		return ESTIMATE_API_S;
+	for (size_t i = 0; i < sizeof(estimates) / sizeof(estimates[0]); i++)
+		if (strcmp(estimates[i].kind, step->kind) == 0)
+			return estimates[i].seconds +
+			       estimates[i].each * (int64_t)json_array_size(workloads);
+	return 0;
 }
 
 struct plan_sum plan_sum(const struct plan *plan)

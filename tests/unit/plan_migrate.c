@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "lib/observation_case.h"
 #include "lib/test.h"
+#include "plan/estimate.h"
 #include "plan/make.h"
 #include "plan/sweep.h"
 #include "text/json.h"
@@ -544,6 +545,26 @@ static void sweep(void)
 	check_round_trip(&found);
 }
 
+/* Three control planes took 449 s with six workloads, of which this one has one. */
+static void sum(void)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_error struct error err = {0};
+	struct plan_sum got;
+
+	TEST("what it comes to");
+	c.observation = observation_case_read("tests/data/doctor/healthy-1.36");
+	c.request = json_pack("{s:s}", "restart", "needed");
+	if (!CHECK_OK(migrate_make(&c, &err), &err))
+		return;
+	got = plan_sum(&c.plan);
+	CHECK_INT(got.services, 2);
+	CHECK_INT(got.api_servers, 3);
+	CHECK_INT(got.kubelets, 3);
+	CHECK_INT(got.workloads, 1);
+	CHECK(got.seconds > 380 && got.seconds < 460);
+}
+
 /* A cluster that is on the target already has nothing to do. */
 static void nothing(void)
 {
@@ -566,6 +587,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		map_refused(i);
 	sweep();
+	sum();
 	nothing();
 	return test_done();
 }
