@@ -152,6 +152,51 @@ static void undo_part(struct undo_walk *walk, enum undo_part part)
 		undo_sweeps(walk);
 }
 
+static bool undo_is_dual(const struct undo_walk *walk)
+{
+	return strcmp(walk->plan->regime, "dual-write") == 0;
+}
+
+/*
+ * Dual writing: the servers that this run has restarted do not write the old bitmap any more, so
+ * that it still has every old address that a Service let go of. Servers with their old flags would
+ * refuse to give those out again: there Services go back first, while nobody asks the bitmap.
+ */
+static enum undo_part undo_part_at(const struct undo_walk *walk, int i)
+{
+	static const enum undo_part dual[] = {UNDO_NODES, UNDO_SERVICES, UNDO_SERVERS,
+					      UNDO_DEFAULT_CIDR};
+
+	if (undo_is_dual(walk) && (size_t)i < sizeof(dual) / sizeof(dual[0]))
+		return dual[i];
+	return (enum undo_part)i;
+}
+
+/* They need a ServiceCIDR for their addresses, too; the undo of the default one removes it. */
+static void undo_cover(struct undo_walk *walk)
+{
+	for (size_t i = 0; i < walk->plan->count && walk->moves; i++) {
+		const struct plan_step *step = &walk->plan->steps[i];
+		const char *cover = json_string_value(json_object_get(step->parameters, "cover"));
+		auto_free char *name = alloc_format("%s-back", cover ? cover : "");
+		auto_free char *subject = alloc_format("ServiceCIDR/%s", name);
+		struct plan_step *made;
+		json_t *parameters;
+
+		if (!undo_is(step, "service-cidr-default") || !undo_wanted(walk, i))
+			continue;
+		parameters = json_pack("{s:s}", "name", name);
+		json_object_set(parameters, "api", json_object_get(step->parameters, "api"));
+		json_object_set(parameters, "cidrs", json_object_get(step->parameters, "old"));
+		made = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "service-cidr", subject,
+				parameters);
+		free(made->id);
+		made->id = alloc_text("u-cover");
+		plan_step_why(made, "Services go back before the default ServiceCIDR does");
+		undo_add(walk, PLAN_UNDO_EXTRA, made);
+	}
+}
+
 /* The earliest stage with a step that rolls servers, and whether there is one. */
 static bool undo_first_roll(const struct plan *plan, enum plan_stage *ret)
 {
@@ -212,9 +257,11 @@ int plan_undo_order(const struct plan *plan, enum plan_stage from, const bool *t
 		return -1;
 	for (size_t i = 0; i < plan->count; i++)
 		walk.moves = walk.moves || (undo_wanted(&walk, i) && undo_is_move(&plan->steps[i]));
-	walk.order.items = alloc_array(plan->count + 2, sizeof(*walk.order.items));
+	walk.order.items = alloc_array(plan->count + 3, sizeof(*walk.order.items));
+	if (undo_is_dual(&walk))
+		undo_cover(&walk);
 	for (int part = 0; part < UNDO_PART_COUNT; part++)
-		undo_part(&walk, (enum undo_part)part);
+		undo_part(&walk, undo_part_at(&walk, part));
 	*ret = walk.order;
 	return 0;
 }

@@ -46,6 +46,18 @@ static const struct row bitmap[] = {
 	{PLAN_STAGE_FINALIZE, "alias-delete"}, {0},
 };
 
+static const struct row dual_write[] = {
+	{PLAN_STAGE_RANGES, "service-cidr"},
+	{PLAN_STAGE_RANGES, "roll"},
+	{PLAN_STAGE_RANGES, "roll"},
+	{PLAN_STAGE_SERVICES, "aliases"},
+	{PLAN_STAGE_SERVICES, "flip-group"},
+	{PLAN_STAGE_DEFAULTS, "service-cidr-default"},
+	{PLAN_STAGE_DEFAULTS, "service-cidr-delete"},
+	{PLAN_STAGE_NODES, "kubelet-dns"},
+	{0},
+};
+
 static const struct row repair[] = {
 	{PLAN_STAGE_TOURNIQUET, "alias"},
 	{PLAN_STAGE_CERTIFICATES, "certificate"},
@@ -107,6 +119,7 @@ int main(void)
 {
 	bool begun[32] = {true, true, true, true};
 	bool to_services[32] = {0};
+	bool before_defaults[32] = {true, true, true, true, true};
 
 	for (size_t i = 0; i < 10; i++)
 		to_services[i] = true;
@@ -137,6 +150,14 @@ int main(void)
 	TEST("bitmap: flags first, then the flips, whichever stage they were in");
 	check_order(bitmap, "bitmap", PLAN_STAGE_TOURNIQUET, NULL,
 		    "s08 s05 s04 s03 s02 s01 s07 u-restart s06");
+
+	TEST("dual writing: the old bitmap keeps what was let go, so Services go first, covered");
+	check_order(dual_write, "dual-write", PLAN_STAGE_TOURNIQUET, NULL,
+		    "u-cover s08 s05 s03 s02 s07 s06 u-restart s04 s01");
+
+	TEST("dual writing: without the default ServiceCIDR replaced the old one covers them");
+	check_order(dual_write, "dual-write", PLAN_STAGE_TOURNIQUET, before_defaults,
+		    "s05 s03 s02 u-restart s04 s01");
 
 	TEST("bitmap: Services alone cannot go back");
 	check_refused(bitmap, "bitmap", PLAN_STAGE_SERVICES, NULL,
