@@ -82,6 +82,7 @@ static int health_servers(const struct planner *p, struct error *err)
 {
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
+		struct cluster_component seen;
 
 		if (!node->control_plane)
 			continue;
@@ -94,7 +95,8 @@ static int health_servers(const struct planner *p, struct error *err)
 				"the API server of '%s' is not well (%s); every one must be, "
 				"with its etcd, before others are restarted",
 				node->name, node->health_problem);
-		if (!node->host.api_server.manifest_known || !node->host.api_server.manifest_range)
+		seen = planner_component(node, &node->host.api_server);
+		if (!seen.manifest_known || !seen.manifest_range)
 			return error_set(
 				err, ERROR_REFUSED,
 				"control plane '%s' has no static-Pod manifest of "

@@ -72,7 +72,8 @@ void planner_finalize(struct planner *p)
 		const struct cluster_node *node = &p->cluster->nodes[i];
 		auto_free char *subject = alloc_format("%s:/var/lib/kubectl-renumber", node->name);
 
-		on_nodes = node->host.asked && (node->host.reachable || planner_migrates(p));
+		on_nodes = node->host.reachable ||
+			   (planner_migrates(p) && (node->host.asked || p->request->nodes_reached));
 		if (on_nodes)
 			plan_add(p->plan, PLAN_STAGE_FINALIZE, "forget", subject,
 				 json_pack("{s:s}", "node", node->name));

@@ -71,7 +71,7 @@ static void nodes_kubelet_unseen(struct planner *p, const struct cluster_node *n
 {
 	json_t *dns = NULL;
 
-	if (!node->host.asked)
+	if (!node->host.asked && !(planner_migrates(p) && p->request->nodes_reached))
 		return;
 	if (planner_migrates(p) && p->request->nodes_reached && !node->host.reachable)
 		dns = p->cluster->kubelet_dns.count ? nodes_dns(p, &p->cluster->kubelet_dns)
@@ -237,6 +237,7 @@ void planner_workloads(struct planner *p)
 		.former = p->former,
 		.all = strcmp(p->request->restart, "all") == 0,
 		.endpoint_changes = nodes_endpoint_is_wrong(p),
+		.unseen_too = planner_migrates(p) && p->request->nodes_reached,
 	};
 	auto_plan_workloads struct plan_workloads list = plan_stale_workloads(&query);
 

@@ -125,6 +125,11 @@ json_t *planner_own_address(struct planner *p);
 /* What the plan's own steps make of its digest. */
 json_t *plan_digest_after(const struct planner *p);
 
+/* A server as far as it is known: of a control plane that is not reached from here (--nodes-via
+ * local), what its mirror Pod in the API says stands for its manifest. */
+struct cluster_component planner_component(const struct cluster_node *node,
+					   const struct cluster_component *component);
+
 /* --feature-gates of an API server when the plan has been carried out; the caller frees, NULL:
  * none. */
 char *planner_gates(const struct planner *p, const struct cluster_component *server);

@@ -112,6 +112,19 @@ static const char *range_kind(const struct planner *p, bool api, json_t *paramet
 	return "roll";
 }
 
+struct cluster_component planner_component(const struct cluster_node *node,
+					   const struct cluster_component *component)
+{
+	struct cluster_component seen = *component;
+
+	if (!node->host.asked && !seen.manifest_known && seen.pod_range) {
+		seen.manifest_known = true;
+		seen.manifest_range = seen.pod_range;
+		seen.manifest_feature_gates = seen.pod_feature_gates;
+	}
+	return seen;
+}
+
 /* What of the flags differs; empty: nothing, or the manifest is not known. */
 static json_t *range_flags(const struct planner *p, const struct cluster_component *component,
 			   bool api)
@@ -140,11 +153,13 @@ static bool range_rolls(const struct planner *p)
 {
 	for (size_t i = 0; i < p->cluster->node_count; i++) {
 		const struct cluster_node *node = &p->cluster->nodes[i];
+		struct cluster_component seen;
 		auto_json json_t *flags = NULL;
 
 		if (!node->control_plane)
 			continue;
-		flags = range_flags(p, &node->host.api_server, true);
+		seen = planner_component(node, &node->host.api_server);
+		flags = range_flags(p, &seen, true);
 		if (json_array_size(flags))
 			return true;
 	}
@@ -158,7 +173,8 @@ static void range_component(struct planner *p, enum plan_stage stage,
 {
 	auto_free char *subject =
 		alloc_format("%s:/etc/kubernetes/manifests/%s.yaml", node->name, program);
-	auto_json json_t *flags = range_flags(p, component, api);
+	struct cluster_component seen = planner_component(node, component);
+	auto_json json_t *flags = range_flags(p, &seen, api);
 	json_t *parameters;
 	const char *kind;
 

@@ -103,7 +103,7 @@ static bool workload_pod_is_stale(const struct plan_stale *q, const struct clust
 	if (!node)
 		return false;
 	if (!node->host.processes_known)
-		return node->host.asked && !q->seen_only;
+		return (node->host.asked || q->unseen_too) && !q->seen_only;
 	for (size_t i = 0; i < node->host.container_count; i++) {
 		const struct cluster_container *container = &node->host.containers[i];
 

@@ -17,6 +17,7 @@ struct plan_stale {
 	struct cluster_texts former; /* the old ranges */
 	bool all;		     /* every workload counts */
 	bool endpoint_changes;	     /* who reads kubernetes-services-endpoint counts, too */
+	bool unseen_too;	     /* those of a node that is not reached from here do */
 	bool seen_only;		     /* Pods of a node that could not be looked at do not count */
 };
 
