@@ -93,15 +93,16 @@ many_port() {
 
 # many_targets: one of each kind, at its old address and its new one
 many_targets() {
-	local kind
+	local kind period=$((50 * SLOWER * SLOWER))
 
 	migrate_targets
 	for kind in $MANY_PROBED; do
-		printf 'tcp %s-old %s %s 50\ntcp %s-new %s %s 50\n' \
-			"$kind" "$(many_from "$kind-1")" "$(many_port "$kind")" "$kind" "$(new_address shop "$kind-1")" "$(many_port "$kind")"
+		printf 'tcp %s-old %s %s %s\n' "$kind" "$(many_from "$kind-1")" "$(many_port "$kind")" $period
+		printf 'tcp %s-new %s %s %s\n' "$kind" "$(new_address shop "$kind-1")" "$(many_port "$kind")" $period
 	done
-	printf 'udp both-old %s 5000 50\nudp both-new %s 5000 50\n' "$(many_from both-1)" "$(new_address shop both-1)"
-	printf 'tcp nodeport-kind NODE %s 50\n' "$(kc -n shop get service nodeport-1 -o 'jsonpath={.spec.ports[0].nodePort}')"
+	printf 'udp both-old %s 5000 %s\n' "$(many_from both-1)" $period
+	printf 'udp both-new %s 5000 %s\n' "$(new_address shop both-1)" $period
+	printf 'tcp nodeport-kind NODE %s %s\n' "$(kc -n shop get service nodeport-1 -o 'jsonpath={.spec.ports[0].nodePort}')" $period
 }
 
 # many_from NAME: from the plan, which was made before anything moved
