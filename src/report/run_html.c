@@ -11,6 +11,7 @@
 /* Rows of tables that a person would still read; JSON has all. */
 #define HTML_FAILURES 1000
 #define HTML_MOVES 2000
+#define HTML_USERS 30
 
 static const char html_style[] =
 	":root{color-scheme:light dark;--fg:#1b1f24;--soft:#59636e;--bg:#fff;--line:#d1d9e0;"
@@ -194,6 +195,63 @@ static void html_failures(const struct run_report *r, struct buffer *out)
 			      count - HTML_FAILURES);
 }
 
+static void html_evidence_row(const json_t *address, struct buffer *out)
+{
+	const char *service = json_path_text(address, "service");
+	const char *text = json_path_text(address, "address");
+	const json_t *user;
+	size_t i;
+
+	buffer_text(out, "<tr><td class=\"t\">");
+	html_text(out, text ? text : "");
+	buffer_text(out, "</td><td>");
+	html_text(out, service ? service : "");
+	buffer_text(out, "</td><td>");
+	json_array_foreach(json_path(address, "users"), i, user) {
+		const char *who = json_path_text(user, "who");
+		const char *how = json_path_text(user, "how");
+		const char *what = json_path_text(user, "what");
+
+		if (i == HTML_USERS) {
+			buffer_format(out, ", and %zu more", json_path_count(address, "users") - i);
+			break;
+		}
+		html_format(out, "%s%s (%s%s%s)", i ? ", " : "", who ? who : "", how ? how : "",
+			    what && *what ? " " : "", what ? what : "");
+	}
+	if (!json_path_count(address, "users"))
+		buffer_text(out, "nobody was seen");
+	buffer_text(out, "</td></tr>\n");
+}
+
+/* What the first look of the drain saw. */
+static void html_evidence(const struct run_report *r, struct buffer *out)
+{
+	const json_t *address;
+	size_t i;
+
+	if (!json_path_count(r->evidence, "addresses"))
+		return;
+	buffer_format(
+		out,
+		"<h2>Who used old addresses in the drain</h2>\n<p>%lld containers had started "
+		"after default/kubernetes moved, %lld before; %lld Pods asked the new DNS "
+		"address, %lld the old one. Connections were watched for %lld s.</p>\n"
+		"<div class=\"wide\"><table>\n<tr><th>Address</th><th>Service</th><th>Users</th>"
+		"</tr>\n",
+		(long long)json_path_int(r->evidence, "containersAfter", 0),
+		(long long)json_path_int(r->evidence, "containersBefore", 0),
+		(long long)json_path_int(r->evidence, "podsNewDNS", 0),
+		(long long)json_path_int(r->evidence, "podsOldDNS", 0),
+		(long long)json_path_int(r->evidence, "windowMs", 0) / 1000);
+	json_array_foreach(json_path(r->evidence, "addresses"), i, address) {
+		if (i == HTML_MOVES)
+			break;
+		html_evidence_row(address, out);
+	}
+	buffer_text(out, "</table></div>\n");
+}
+
 static void html_step_row(const struct run_report_step *s, struct buffer *out)
 {
 	auto_free char *begun = s->begun_s ? html_when(s->begun_s) : NULL;
@@ -293,6 +351,7 @@ void run_report_html(const struct run_report *report, struct buffer *out)
 	html_summary(report, out);
 	html_availability(report, out);
 	html_failures(report, out);
+	html_evidence(report, out);
 	html_remains(report, out);
 	html_steps(report, out);
 	html_moves(report, out);

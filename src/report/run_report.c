@@ -49,6 +49,9 @@ static int report_steps(struct journal *journal, struct run_report *report, stru
 		if (journal_get(journal, report->run.id, step->step->id, &step->state,
 				&step->detail, err) < 0)
 			return -1;
+		if (!report->evidence && strcmp(step->step->kind, "drain") == 0)
+			report->evidence =
+				journal_kept(journal, report->run.id, step->step->id, "evidence");
 		report->done += step->state == JOURNAL_DONE || step->state == JOURNAL_FOUND;
 	}
 	for (size_t i = 0; i < report->history.event_count; i++)
@@ -128,6 +131,7 @@ void run_report_release(struct run_report *report)
 	free(report->steps);
 	free(report->targets);
 	json_decref(report->operator_);
+	json_decref(report->evidence);
 	journal_history_release(&report->history);
 	plan_release(&report->plan);
 	journal_run_release(&report->run);
@@ -299,7 +303,7 @@ json_t *run_report_json(const struct run_report *report)
 
 	return json_pack(
 		"{s:i, s:s, s:s, s:s, s:O, s:s, s:{s:s, s:s}, s:O?, s:s, s:s, s:o, s:o, s:i, s:i, "
-		"s:o, s:O, s:O, s:o}",
+		"s:o, s:O, s:O, s:O?, s:o}",
 		"schemaVersion", 1, "run", report->run.id, "mode", report->run.mode, "regime",
 		report->plan.regime ? report->plan.regime : "unknown", "from", report->plan.from,
 		"to", report->run.to, "cluster", "server", report->plan.server, "uid",
@@ -308,5 +312,5 @@ json_t *run_report_json(const struct run_report *report)
 		report_time(report->run.started_s), "endedAt", report_time(report->run.ended_s),
 		"stepsDone", (int)report->done, "stepCount", (int)report->plan.count, "steps",
 		report_steps_json(report), "map", report->plan.map, "notes", report->plan.notes,
-		"probes", probes);
+		"evidence", report->evidence, "probes", probes);
 }

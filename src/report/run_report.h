@@ -38,6 +38,7 @@ struct run_report {
 	struct plan plan;
 	struct journal_history history;
 	json_t *operator_; /* {host, user, version, context}: who ran it; NULL: not known */
+	json_t *evidence;  /* of the drain, as in `status`; NULL: it was not looked at */
 	struct run_report_step *steps;
 	struct run_report_target *targets;
 	int64_t ended_s; /* of the last thing that happened */

@@ -61,6 +61,9 @@ run report --state-dir "$state" --html "$page"
 is "$status" 0 'a finished run has its report, too'
 ok 'it says so' grep -q 'verdict good">finished' "$page"
 is "$(grep -c 'What remains' "$page")" 0 'nothing remains'
+ok 'and who used old addresses in the drain' grep -q 'shop/&lt;b&gt;old&lt;/b&gt; (connections tcp/443)' "$page"
+run report --state-dir "$state" -o json
+is "$(jq -r '.evidence.addresses[0].users[0].who' "$out")" 'shop/<b>old</b>' 'as JSON, too'
 run report --state-dir "$state" --html "$tmp/no/such/folder/page.html"
 is "$status" 1 'a page that cannot be written is an error'
 done_testing

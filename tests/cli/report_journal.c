@@ -151,6 +151,7 @@ static void step(struct journal *journal, const char *id, int begun, int took,
 int main(int argc, char **argv)
 {
 	auto_json json_t *operator_ = NULL;
+	auto_json json_t *evidence = NULL;
 	auto_journal struct journal *journal = NULL;
 	auto_error struct error err = {0};
 	auto_free char *text = NULL;
@@ -176,6 +177,11 @@ int main(int argc, char **argv)
 		return 0;
 	step(journal, "s04", 86400, 20, JOURNAL_DONE, NULL, &err);
 	step(journal, "s05", 86421, 30, JOURNAL_DONE, NULL, &err);
+	evidence = json_pack("{s:[{s:s, s:s, s:[{s:s, s:s, s:s}]}], s:i, s:i}", "addresses",
+			     "address", "10.96.0.1", "service", "default/kubernetes", "users",
+			     "who", "shop/<b>old</b>", "how", "connections", "what", "tcp/443",
+			     "containersAfter", 7, "windowMs", 60000);
+	must(journal_keep(journal, "r-report", "s05", "evidence", evidence, &err), &err);
 	if (strcmp(argv[2], "finished") != 0)
 		return 0;
 	step(journal, "s06", 86455, 1, JOURNAL_DONE, NULL, &err);
