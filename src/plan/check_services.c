@@ -34,6 +34,9 @@ static const char *services_plural(size_t count)
 
 /* ---- room ---- */
 
+/* What the canary, the proofs of proxies and allocators and the API servers' second alias take. */
+#define SERVICES_PROOFS 4
+
 /* The longest prefix with room for `needed` addresses. */
 static unsigned int services_fitting(struct net_cidr range, uint64_t needed)
 {
@@ -47,7 +50,7 @@ static unsigned int services_fitting(struct net_cidr range, uint64_t needed)
 static int services_room(const struct planner *p, struct error *err)
 {
 	uint64_t usable = net_cidr_usable(p->to_cidr);
-	uint64_t needed = 2 * (uint64_t)p->move_count;
+	uint64_t needed = 2 * (uint64_t)p->move_count + SERVICES_PROOFS;
 
 	for (size_t i = 0; i < p->cluster->service_count; i++) {
 		const struct cluster_texts *ips = &p->cluster->services[i].cluster_ips;
@@ -60,10 +63,10 @@ static int services_room(const struct planner *p, struct error *err)
 	return error_set(
 		err, ERROR_REFUSED,
 		"range '%s' is too small: it gives out %llu addresses, and %llu are needed "
-		"(%zu Services, and as many aliases that keep the old addresses "
-		"answering); a /%u or larger would do",
+		"(%zu Services, as many aliases that keep the old addresses answering, and %d to "
+		"prove things with); a /%u or larger would do",
 		p->to, (unsigned long long)usable, (unsigned long long)needed, p->move_count,
-		services_fitting(p->to_cidr, needed));
+		SERVICES_PROOFS, services_fitting(p->to_cidr, needed));
 }
 
 static size_t services_in(const struct planner *p, const char *namespace_)

@@ -334,10 +334,9 @@ static const struct {
 			 }
 		 ]
 	 ]),
-	 .error =
-		 "range '10.17.0.0/29' is too small: it gives out 6 addresses, and 8 are needed (4 "
-		 "Services, and as many aliases that keep the old addresses answering); a /28 or "
-		 "larger would do"},
+	 .error = "range '10.17.0.0/29' is too small: it gives out 6 addresses, and 12 are needed "
+		  "(4 Services, as many aliases that keep the old addresses answering, and 4 to "
+		  "prove things with); a /28 or larger would do"},
 	{.name = "a quota",
 	 .edits = RAW([
 		 [
