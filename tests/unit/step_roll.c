@@ -92,7 +92,8 @@ static void check_step(const char *kind, const char *how, bool apply, bool want,
 	struct world w = {0};
 	bool done = !want;
 
-	if (!CHECK(found != NULL))
+	CHECK(found != NULL);
+	if (!found)
 		return;
 	world_open(&w, script, count);
 	if (apply) {
