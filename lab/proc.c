@@ -117,13 +117,15 @@ static int proc_show_node(const struct lab_node *node, struct error *err)
 	auto_free char *self = alloc_format("%s/proc/self/ns/net", node->folder);
 	auto_free char *boot = alloc_format("%s/proc/sys/kernel/random/boot_id", node->folder);
 	auto_free char *route = alloc_format("%s/proc/net/route", node->folder);
+	auto_free char *flows = alloc_format("%s/proc/net/nf_conntrack", node->folder);
 	auto_free char *id = alloc_format("5d2f7a30-0000-4000-8000-%012zx\n", node->index);
 	static const char routes[] = "Iface\tDestination\tGateway "
 				     "\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 				     "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
 
 	if (folder_link(uptime, "/proc/uptime", err) < 0 || folder_link(self, "net:[1]", err) < 0 ||
-	    folder_write(boot, slice_of(id), 0444, err) < 0)
+	    folder_write(boot, slice_of(id), 0444, err) < 0 ||
+	    folder_write(flows, (struct slice){0}, 0444, err) < 0)
 		return -1;
 	return folder_write(route, slice_of(routes), 0444, err);
 }
