@@ -40,7 +40,8 @@ struct lab_static {
 	char *text;		     /* owned; of the manifest; NULL: none */
 	struct lab_process *process; /* NULL: not running */
 	bool wanted;		     /* while kubelet looks through the folder */
-	unsigned int life;	     /* counts starts */
+	struct loop_timer *stop;     /* due */
+	struct loop_timer *start;
 	struct lab_node *node;
 };
 
@@ -87,12 +88,24 @@ struct lab_node {
 
 enum lab_state { LAB_DOWN, LAB_STARTING, LAB_READY, LAB_STOPPING };
 
+struct lab_server;
+
+/* A loop that runs in a server while it lives. */
+struct lab_turn {
+	struct lab_server *server;
+	int64_t every; /* 0: once */
+	void (*fn)(struct lab_server *server);
+	struct loop_timer *timer;
+};
+
+enum { LAB_TURNS = 3 };
+
 /* One kube-apiserver. */
 struct lab_server {
 	struct lab *lab;
 	struct lab_node *node;
 	enum lab_state state;
-	unsigned int life; /* counts starts: what was due in an earlier one is void */
+	struct lab_turn turns[LAB_TURNS];
 	char *range;	   /* owned; its flag */
 	bool single_write; /* its gate DisableAllocatorDualWrite */
 	struct http *http;

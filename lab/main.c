@@ -201,7 +201,7 @@ static int main_put_wrapper(const struct main_options *o, const struct lab *lab,
 	auto_free char *text = alloc_format(
 		"#!/bin/sh\n[ -z \"$RENUMBER_LAB_CLIENT\" ] || '%s' as-control '%s' "
 		"'{\"do\":\"client\",\"pid\":'$$'}' >/dev/null\n%sexec '%s/kubectl-renumber' "
-		"--ssh-command \"'%s' as-ssh '%s'\" "
+		"--ssh-command \"env -u LD_PRELOAD '%s' as-ssh '%s'\" "
 		"--state-dir '%s/state' \"$@\"\n",
 		lab->program, lab->folder, hurry, beside, lab->program, lab->folder, lab->folder);
 

@@ -238,22 +238,13 @@ static void node_mirror(const struct lab_static *program, const json_t *args)
 	lab_create(node->lab, "pods", pod);
 }
 
-struct node_start {
-	struct lab_static *program;
-	unsigned int life;
-};
-
 static void node_start_program(void *data)
 {
-	struct node_start *start = data;
-	struct lab_static *program = start->program;
+	struct lab_static *program = data;
 	struct lab_node *node = program->node;
 	struct lab_process made = {.host_network = true};
-	bool current = start->life == program->life && program->text;
 
-	free(start);
-	if (!current)
-		return;
+	program->start = NULL;
 	made.args = node_arguments(program);
 	program->process = proc_start(node, &made);
 	node_mirror(program, program->process->args);
@@ -263,31 +254,19 @@ static void node_start_program(void *data)
 
 static void node_stop_program(void *data)
 {
-	struct node_start *stop = data;
-	struct lab_static *program = stop->program;
-	bool current = stop->life == program->life;
+	struct lab_static *program = data;
 
-	free(stop);
-	if (!current)
-		return;
+	program->stop = NULL;
 	proc_end(program->node, program->process);
 	program->process = NULL;
 	if (strcmp(program->name, "kube-apiserver") == 0)
 		server_stop(program->node->server);
 }
 
-static void node_in(struct lab_static *program, int64_t ms, loop_due *fn)
-{
-	struct node_start *due = ALLOC_NEW(struct node_start);
-
-	*due = (struct node_start){program, program->life};
-	loop_after(program->node->lab->loop, ms, fn, due);
-}
-
 /* `text` NULL: its file is gone. */
 static void node_take_manifest(struct lab_static *program, const char *text)
 {
-	bool running = program->process != NULL;
+	struct loop *loop = program->node->lab->loop;
 
 	if (text && program->text && strcmp(text, program->text) == 0)
 		return;
@@ -295,11 +274,14 @@ static void node_take_manifest(struct lab_static *program, const char *text)
 		return;
 	free(program->text);
 	program->text = text ? alloc_text(text) : NULL;
-	program->life++;
-	if (running)
-		node_in(program, NODE_STOP_MS, node_stop_program);
-	if (text)
-		node_in(program, running ? NODE_START_MS : 0, node_start_program);
+	loop_cancel(loop, program->stop);
+	loop_cancel(loop, program->start);
+	program->stop = program->process
+				? loop_after(loop, NODE_STOP_MS, node_stop_program, program)
+				: NULL;
+	program->start = text ? loop_after(loop, program->process ? NODE_START_MS : 0,
+					   node_start_program, program)
+			      : NULL;
 }
 
 static struct lab_static *node_program_of(struct lab_node *node, const char *file, const char *text)

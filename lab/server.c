@@ -23,33 +23,30 @@ enum {
 	SERVER_GRACE_MS = 10000,   /* of a ServiceCIDR that is deleted */
 };
 
-/* A loop of one life of a server. */
-struct server_loop {
-	struct lab_server *server;
-	unsigned int life;
-	int64_t every;
-	void (*fn)(struct lab_server *server);
-};
-
 static void server_turn(void *data)
 {
-	struct server_loop *turn = data;
+	struct lab_turn *turn = data;
+	struct loop *loop = turn->server->lab->loop;
 
-	if (turn->server->life != turn->life || turn->server->state == LAB_DOWN) {
-		free(turn);
-		return;
-	}
+	turn->timer = turn->every ? loop_after(loop, turn->every, server_turn, turn) : NULL;
 	turn->fn(turn->server);
-	loop_after(turn->server->lab->loop, turn->every, server_turn, turn);
 }
 
-static void server_every(struct lab_server *server, int64_t first, int64_t every,
+static void server_every(struct lab_server *server, size_t i, int64_t first, int64_t every,
 			 void (*fn)(struct lab_server *server))
 {
-	struct server_loop *turn = ALLOC_NEW(struct server_loop);
+	struct lab_turn *turn = &server->turns[i];
 
-	*turn = (struct server_loop){server, server->life, every, fn};
-	loop_after(server->lab->loop, first, server_turn, turn);
+	*turn = (struct lab_turn){server, every, fn, NULL};
+	turn->timer = loop_after(server->lab->loop, first, server_turn, turn);
+}
+
+static void server_end_turns(struct lab_server *server)
+{
+	for (size_t i = 0; i < LAB_TURNS; i++) {
+		loop_cancel(server->lab->loop, server->turns[i].timer);
+		server->turns[i].timer = NULL;
+	}
 }
 
 /* --- default/kubernetes ----------------------------------------------------------------------- */
@@ -404,7 +401,6 @@ void server_start(struct lab_server *server, const char *range)
 	auto_error struct error err = {0};
 
 	server_stop(server);
-	server->life++;
 	server->state = LAB_STARTING;
 	free(server->range);
 	server->range = alloc_text(range);
@@ -413,19 +409,20 @@ void server_start(struct lab_server *server, const char *range)
 	if (!server->lab->open)
 		server_reload(server);
 	allocator_repair(server);
-	/* once, then a day later: the loop of one turn */
-	server_every(server, SERVER_READY_MS, 86400000, server_become_ready);
-	server_every(server, SERVER_READY_MS + SERVER_LOOP_MS, SERVER_LOOP_MS, server_kubernetes);
+	server_every(server, 0, SERVER_READY_MS, 0, server_become_ready);
+	server_every(server, 1, SERVER_READY_MS + SERVER_LOOP_MS, SERVER_LOOP_MS,
+		     server_kubernetes);
 	if (server->lab->options.regime != LAB_BITMAP)
-		server_every(server, SERVER_READY_MS + 100, SERVER_LOOP_MS, server_default_cidr);
+		server_every(server, 2, SERVER_READY_MS + 100, SERVER_LOOP_MS, server_default_cidr);
 	else
-		server_every(server, SERVER_REPAIR_MS, SERVER_REPAIR_MS, allocator_repair);
+		server_every(server, 2, SERVER_REPAIR_MS, SERVER_REPAIR_MS, allocator_repair);
 }
 
 void server_stop(struct lab_server *server)
 {
 	if (server->state == LAB_DOWN)
 		return;
+	server_end_turns(server);
 	server->state = LAB_DOWN;
 	if (server->leased) {
 		server->leased = false;

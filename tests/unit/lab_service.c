@@ -177,6 +177,7 @@ static void test_flip(void)
 	CHECK_INT(api_replace(&w.servers[0], &target, object, false, &answer), -1);
 	CHECK(answer.message && strstr(answer.message, "may not change once set"));
 	json_decref(object);
+	answer_release(&answer);
 
 	object = lab_edit(&w.lab, "services", "shop", "web");
 	json_object_set_new(json_object_get(object, "spec"), "type", json_string("ExternalName"));
@@ -185,6 +186,7 @@ static void test_flip(void)
 	CHECK_INT(api_replace(&w.servers[0], &target, object, false, &answer), 0);
 	CHECK(!json_object_get(w.lab.bitmap, "10.96.3.3"));
 	json_decref(object);
+	answer_release(&answer);
 
 	object = lab_edit(&w.lab, "services", "shop", "web");
 	json_object_set_new(json_object_get(object, "spec"), "type", json_string("ClusterIP"));
@@ -195,6 +197,7 @@ static void test_flip(void)
 				 "spec.clusterIPs.0"),
 		  "10.96.4.4");
 	CHECK(json_object_get(w.lab.bitmap, "10.96.4.4"));
+	answer_release(&answer);
 	CHECK_INT(api_replace(&w.servers[0], &target, object, false, &answer), -1);
 	CHECK_INT(answer.code, 409);
 	json_decref(object);
