@@ -64,9 +64,9 @@ __attribute__((format(printf, 2, 3))) static void bench_say(struct step_context 
 static int bench_nodes(struct bench *b, struct error *err)
 {
 	const struct kube_target target = {.version = "v1", .plural = "nodes"};
-	const struct node_options options = {
-		.via = getenv("BENCH_SSH") ? NODE_VIA_SSH : NODE_VIA_LOCAL,
-		.ssh_command = getenv("BENCH_SSH")};
+	const struct node_options options = {.via = getenv("BENCH_SSH") ? NODE_VIA_SSH
+									: NODE_VIA_LOCAL,
+					     .ssh_command = getenv("BENCH_SSH")};
 	auto_json json_t *nodes = NULL;
 	const json_t *node;
 	size_t i;
