@@ -96,6 +96,7 @@ static int bench_open(struct bench *b, struct error *err)
 	if (!b->journal || journal_begin(b->journal, "bench", "migrate", "-", "{}", err) < 0)
 		return -1;
 	b->plan.run = alloc_text("bench");
+	b->plan.mode = PLAN_MIGRATE;
 	b->context = (struct step_context){.kube = b->kube,
 					   .pool = b->pool,
 					   .plan = &b->plan,
@@ -117,17 +118,44 @@ static void bench_close(struct bench *b)
 	plan_release(&b->plan);
 }
 
-/* The n-th address behind `base`. */
-static char *bench_address(const char *base, unsigned n)
+/* The next address behind `base` that nobody has. */
+static char *bench_address(json_t *used, const char *base, unsigned *n)
 {
-	struct net_address address = {0};
+	struct net_address first = {0};
 
-	if (!net_address_read(slice_of(base), &address))
+	if (!net_address_read(slice_of(base), &first))
 		return NULL;
-	n += address.bytes[3];
-	address.bytes[3] = (uint8_t)(n % 256);
-	address.bytes[2] = (uint8_t)(address.bytes[2] + n / 256);
-	return alloc_text(net_address_text(address).text);
+	for (;;) {
+		struct net_address address = first;
+		unsigned host = address.bytes[3] + ++*n;
+		struct net_text text;
+
+		address.bytes[3] = (uint8_t)(host % 256);
+		address.bytes[2] = (uint8_t)(address.bytes[2] + host / 256);
+		text = net_address_text(address);
+		if (json_object_get(used, text.text))
+			continue;
+		json_object_set_new(used, text.text, json_true());
+		return alloc_text(text.text);
+	}
+}
+
+static int bench_used(struct bench *b, json_t *used, struct error *err)
+{
+	const struct kube_target target = {.version = "v1", .plural = "services"};
+	auto_json json_t *services = NULL;
+	const json_t *service;
+	size_t i;
+
+	if (kube_client_list(b->kube, &target, NULL, &services, NULL, err) < 0)
+		return -1;
+	json_array_foreach(services, i, service) {
+		const char *address = json_path_text(service, "spec.clusterIP");
+
+		if (address)
+			json_object_set_new(used, address, json_true());
+	}
+	return 0;
 }
 
 /* The three steps of the plan for these Services; flip-group alone without care. */
@@ -138,11 +166,16 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 	json_t *flips = json_array();
 	json_t *trims = json_array();
 	json_t *swaps = json_array();
+	auto_json json_t *used = json_object();
+	unsigned n = 0;
 
+	if (bench_used(b, used, err) < 0)
+		return -1;
 	for (unsigned i = 1; i <= count; i++) {
 		auto_free char *name = alloc_format("bench-%u", i);
 		auto_free char *alias = alloc_format("%s-renumber-bridge", name);
-		auto_free char *new_ = bench_address(base, i);
+		auto_free char *new_ = bench_address(used, base, &n);
+		auto_free char *own = bench_address(used, base, &n);
 		auto_free char *name_previous = NULL;
 		const struct kube_target target = {
 			.version = "v1", .plural = "services", .space = space, .name = name};
@@ -158,7 +191,7 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 			json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "namespace", space, "name",
 				  alias, "of", name, "mechanism",
 				  getenv("BENCH_MECHANISM") ? getenv("BENCH_MECHANISM") : "bridge",
-				  "addresses", old, new_));
+				  "addresses", old, new_, "clusterIP", own));
 		json_array_append_new(flips,
 				      json_pack("{s:s, s:s, s:s, s:[s], s:[s]}", "namespace", space,
 						"name", name, "alias", careful ? alias : name,

@@ -126,6 +126,24 @@ char *step_flip_external_name(const struct plan_step *step)
 }
 
 #define FLIP_RETRY_MS 60000
+/* In a migration the allocators agree: a refusal will stay one, and NodePorts wait. */
+#define FLIP_REFUSED_MS 4000
+
+/* Leg 2 is refused for good: the Service must not stay parked. Always -1. */
+static int flip_retreat(struct kube_client *pinned, const struct plan_step *step,
+			const struct kube_target *target, const json_t *original, struct error *err)
+{
+	const json_t *from = json_object_get(step->parameters, "from");
+	auto_json json_t *patch = from ? kube_flip_return(original, from) : NULL;
+	auto_error struct error problem = {0};
+
+	if (err->kind != ERROR_API || !patch)
+		return -1;
+	if (kube_client_patch(pinned, target, KUBE_PATCH_MERGE, patch, NULL, NULL, &problem) < 0)
+		return error_wrap(err, "it has no address now, and its old one is refused (%s)",
+				  error_text(&problem));
+	return error_wrap(err, "it has its old address again");
+}
 
 /*
  * Leg 2, tried again for a minute: while allocators of several servers disagree, one of them may
@@ -137,19 +155,25 @@ static int flip_return(struct kube_client *pinned, struct step_context *context,
 {
 	const json_t *to = json_object_get(step->parameters, "to");
 	auto_json json_t *patch = kube_flip_return(original, to);
-	int64_t end = clock_monotonic_ms() + FLIP_RETRY_MS;
+	int64_t begun = clock_monotonic_ms();
 
 	while (kube_client_patch(pinned, target, KUBE_PATCH_MERGE, patch, NULL, NULL, err) < 0) {
 		auto_json json_t *now = NULL;
 		auto_error struct error problem = {0};
+		int64_t patience_ms;
 
 		if (kube_client_get(context->kube, target, &now, &problem) == 0 &&
 		    step_service_holds(now, to)) {
 			error_release(err);
 			return 0;
 		}
-		if (err->kind == ERROR_NOT_FOUND || clock_monotonic_ms() > end)
+		if (err->kind == ERROR_NOT_FOUND)
 			return -1;
+		patience_ms = err->kind == ERROR_API && context->plan->mode == PLAN_MIGRATE
+				      ? FLIP_REFUSED_MS
+				      : FLIP_RETRY_MS;
+		if (clock_monotonic_ms() > begun + patience_ms)
+			return flip_retreat(pinned, step, target, original, err);
 		context->say(context, "%s: %s; trying again", step->subject, error_text(err));
 		error_release(err);
 		if (step_pause(context, 1000, err) < 0)
