@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "lib/test.h"
+#include "plan/estimate.h"
 
 static const struct screen_view view = {
 	.stage = "services",
