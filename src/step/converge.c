@@ -267,8 +267,19 @@ int step_converge(struct step_context *context, const json_t *servers, const cha
 	return converge_wait(context, json_path_text(service, "spec.clusterIP"), port, err);
 }
 
+int step_converge_is_left(struct step_context *context, bool *ret_left, struct error *err)
+{
+	auto_json json_t *service = NULL;
+
+	if (step_find(context, &converge_service, &service, err) < 0)
+		return -1;
+	*ret_left = service != NULL;
+	return 0;
+}
+
 int step_converge_forget(struct step_context *context, struct error *err)
 {
+	const struct kube_write_options options = {.repeatable = true};
 	auto_free char *version = NULL;
 	struct kube_target slice = {.group = "discovery.k8s.io",
 				    .plural = "endpointslices",
@@ -278,11 +289,11 @@ int step_converge_forget(struct step_context *context, struct error *err)
 	if (step_slice_version(context, &version, err) < 0)
 		return -1;
 	slice.version = version;
-	if (kube_client_delete(context->kube, &converge_service, NULL, err) < 0 &&
+	if (kube_client_delete(context->kube, &converge_service, &options, err) < 0 &&
 	    err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
-	if (kube_client_delete(context->kube, &slice, NULL, err) < 0 &&
+	if (kube_client_delete(context->kube, &slice, &options, err) < 0 &&
 	    err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);

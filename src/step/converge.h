@@ -18,6 +18,10 @@ must_check int step_converge(struct step_context *context, const json_t *servers
 /* Makes the Service beforehand: where servers disagree on the range, no Service can be made. */
 must_check int step_converge_prepare(struct step_context *context, struct error *err);
 
+/* Whether what step_converge makes is there: in use, or left behind by somebody who was killed. */
+must_check int step_converge_is_left(struct step_context *context, bool *ret_left,
+				     struct error *err);
+
 /* Removes that Service and its slice. */
 must_check int step_converge_forget(struct step_context *context, struct error *err);
 

@@ -43,11 +43,15 @@ static int restart_settle(struct step_context *context, const struct plan_step *
 {
 	const json_t *servers = json_object_get(step->parameters, "servers");
 
+	auto_error struct error problem = {0};
+
 	if (json_array_size(servers) == 0)
 		return 0;
-	if (step_converge(context, servers, NULL, err) < 0)
-		return -1;
-	return step_converge_forget(context, err);
+	if (step_converge(context, servers, NULL, err) == 0)
+		return step_converge_forget(context, err);
+	if (step_converge_forget(context, &problem) < 0)
+		log_debug("%s", error_text(&problem));
+	return -1;
 }
 
 static const char *restart_plural(const char *kind)
@@ -199,8 +203,8 @@ static int restart_is_done(struct step_context *context, const json_t *workload,
 	return 0;
 }
 
-static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			 struct error *err)
+static int restart_rolled(struct step_context *context, const struct plan_step *step,
+			  bool *ret_done, struct error *err)
 {
 	auto_free char *at = NULL;
 	const json_t *workload;
@@ -218,6 +222,21 @@ static int restart_check(struct step_context *context, const struct plan_step *s
 			     json_path_text(workload, "subject"));
 		return 0;
 	}
+	return 0;
+}
+
+/* Killed while it waited for proxies, it left what that takes: doing it again removes it. */
+static int restart_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
+			 struct error *err)
+{
+	bool left = false;
+
+	if (restart_rolled(context, step, ret_done, err) < 0)
+		return -1;
+	if (*ret_done && json_array_size(json_object_get(step->parameters, "servers")) &&
+	    step_converge_is_left(context, &left, err) < 0)
+		return -1;
+	*ret_done = *ret_done && !left;
 	return 0;
 }
 
@@ -298,7 +317,7 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 		if (restart_one(context, workload, at, err) < 0)
 			return -1;
 	}
-	if (step_wait(context, step, restart_check, 1000, RESTART_MS,
+	if (step_wait(context, step, restart_rolled, 1000, RESTART_MS,
 		      "Pods are not all replaced and ready; look with 'kubectl get pods -A'",
 		      err) < 0)
 		return -1;
