@@ -76,8 +76,8 @@ static const char *status_run_state(const struct journal_run *run)
 	static const char *const names[] = {
 		[JOURNAL_RUN_OPEN] = "open",
 		[JOURNAL_RUN_FINALIZED] = "finished",
-		[JOURNAL_RUN_ROLLING_BACK] = "rolling back",
-		[JOURNAL_RUN_ROLLED_BACK] = "rolled back",
+		[JOURNAL_RUN_ROLLING_BACK] = "rolling-back",
+		[JOURNAL_RUN_ROLLED_BACK] = "rolled-back",
 	};
 
 	return names[run->state];
@@ -139,12 +139,15 @@ static int status_text(const struct session *session, const struct open_run *ope
 {
 	auto_free char *cluster = session_cluster_line(session);
 	auto_free char *begun = clock_format(open->run.started_s);
+	auto_free char *state = alloc_text(status_run_state(&open->run));
 	bool open_ = journal_run_is_open(&open->run);
 	bool back = open->run.state == JOURNAL_RUN_ROLLING_BACK;
 	size_t done = 0;
 
+	for (char *c = state; *c; c++)
+		*c = *c == '-' ? ' ' : *c;
 	printf("%s\nrun:     %s (%s to %s, begun %s) is %s\n", cluster, open->run.id,
-	       open->run.mode, open->run.to, begun, status_run_state(&open->run));
+	       open->run.mode, open->run.to, begun, state);
 	for (size_t i = 0; open_ && i < open->plan.count; i++) {
 		int result = status_line(open, &open->plan.steps[i],
 					 session->output == SESSION_WIDE, err);
