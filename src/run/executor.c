@@ -151,7 +151,8 @@ int executor_effect(struct executor *e, const struct plan_step *step, const stru
 	return 0;
 }
 
-int executor_hop(const struct executor *e, const struct plan_step *step, struct error *err)
+int executor_hop(const struct executor *e, const struct plan_step *step, const char *command,
+		 struct error *err)
 {
 	const char *node = step_optional_text(step, "node");
 
@@ -159,8 +160,8 @@ int executor_hop(const struct executor *e, const struct plan_step *step, struct 
 		return 0;
 	return error_set(err, ERROR_STOPPED,
 			 "step %s (%s) is next, on another node; all before it is done; go on with "
-			 "'resume --adopt --nodes-via local' on node '%s'",
-			 step->id, step->kind, node);
+			 "'%s --adopt --nodes-via local' on node '%s'",
+			 step->id, step->kind, command, node);
 }
 
 /* Nodes that are down keep only their own steps waiting, where nothing else depends on them. */
@@ -272,7 +273,7 @@ static int executor_step(struct executor *e, const struct plan_step *step, struc
 	}
 	if (run_probe_verdict(e->probe, err) < 0)
 		return -1;
-	if (!e->options->dry_run && executor_hop(e, step, err) < 0)
+	if (!e->options->dry_run && executor_hop(e, step, "resume", err) < 0)
 		return -1;
 	executor_show_begin(e, step, kind);
 	if (executor_wait(e, step, kind, &waits, err) < 0 || waits)

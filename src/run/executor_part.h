@@ -33,10 +33,10 @@ void executor_close(struct executor *e);
  * state folder was written; that it cannot be mirrored is said and no error. */
 must_check int executor_mirror(struct executor *e, struct error *err);
 
-/* ERROR_STOPPED naming the node to go on at, when the step works on a node that --nodes-via local
+/* ERROR_STOPPED naming `command` and the node to go on at, when the step works on a node that --nodes-via local
  * does not reach from here. */
 must_check int executor_hop(const struct executor *e, const struct plan_step *step,
-			    struct error *err);
+			    const char *command, struct error *err);
 
 /* On the screen, and for the probes: this step is in hand. */
 void executor_show_begin(struct executor *e, const struct plan_step *step,

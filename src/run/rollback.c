@@ -112,7 +112,7 @@ static int rollback_step(struct executor *e, const struct plan_step *step, bool 
 		e->result.already++;
 		return 0;
 	}
-	if (!nothing && kind->undo && executor_hop(e, step, err) < 0)
+	if (!nothing && kind->undo && executor_hop(e, step, "rollback", err) < 0)
 		return -1;
 	if (!nothing && state == JOURNAL_WAITING && rollback_unreached(e, step, &nothing, err) < 0)
 		return -1;
