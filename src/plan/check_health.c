@@ -120,25 +120,50 @@ static bool health_forbids(const struct finding *f)
 	return false;
 }
 
+/* The first finding that forbids, borrowed from `list`; NULL: none. */
+static const struct finding *health_first(const struct planner *p, struct finding_list *list,
+					  size_t *ret_count)
+{
+	const struct finding *first = NULL;
+
+	*ret_count = 0;
+	doctor_examine(p->cluster, list);
+	for (size_t i = 0; i < list->count; i++) {
+		if (!health_forbids(&list->items[i]))
+			continue;
+		first = first ? first : &list->items[i];
+		(*ret_count)++;
+	}
+	return first;
+}
+
 static int health_doctor(const struct planner *p, struct error *err)
 {
 	auto_findings struct finding_list list = {0};
 	size_t count = 0;
-	const struct finding *first = NULL;
+	const struct finding *first = health_first(p, &list, &count);
 
-	doctor_examine(p->cluster, &list);
-	for (size_t i = 0; i < list.count; i++) {
-		if (!health_forbids(&list.items[i]))
-			continue;
-		first = first ? first : &list.items[i];
-		count++;
-	}
 	if (!first)
 		return 0;
 	return error_set(err, ERROR_REFUSED,
 			 "the cluster is not well: %s %s: %s%s; 'doctor' says what to do, and then "
 			 "it can be moved",
 			 first->code, first->subject, first->message,
+			 count > 1 ? " (and more)" : "");
+}
+
+int planner_check_whole(const struct planner *p, struct error *err)
+{
+	auto_findings struct finding_list list = {0};
+	size_t count = 0;
+	const struct finding *first = health_first(p, &list, &count);
+
+	if (!first)
+		return 0;
+	return error_set(err, ERROR_REFUSED,
+			 "the API servers' flags say %s already, but the cluster is not whole on "
+			 "it: %s %s: %s%s; 'plan --repair' lists the steps that are missing",
+			 p->to, first->code, first->subject, first->message,
 			 count > 1 ? " (and more)" : "");
 }
 

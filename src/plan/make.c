@@ -132,7 +132,7 @@ static int planner_build(struct planner *p, struct error *err)
 		return -1;
 	planner_header(p);
 	if (planner_migrates(p) && cluster_range_equal(p->from, p->to))
-		return 0;
+		return planner_check_whole(p, err);
 	planner_find_moves(p);
 	if (planner_check(p, err) < 0)
 		return -1;

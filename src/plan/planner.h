@@ -45,6 +45,8 @@ must_check int planner_check_network(const struct planner *p, struct error *err)
 must_check int planner_check_owner(struct planner *p, struct error *err);
 /* whole on one range, and well */
 must_check int planner_check_health(const struct planner *p, struct error *err);
+/* Refuses where the flags say the target already and the rest does not. */
+must_check int planner_check_whole(const struct planner *p, struct error *err);
 /* Services that cannot be moved as others are, and what limits their number */
 must_check int planner_check_services(struct planner *p, struct error *err);
 /* what to expect */

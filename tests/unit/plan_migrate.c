@@ -394,6 +394,18 @@ static void refusal(size_t row)
 	CHECK_INT(c.plan.count, 0);
 }
 
+/* "Nothing to do" would be a lie: the flags were changed, the rest was not. */
+static void half_way_is_refused(void)
+{
+	__attribute__((cleanup(migrate_release))) struct migrate_case c = {0};
+	auto_error struct error err = {0};
+
+	TEST("refused: the flags say the target, the Services do not");
+	c.observation = observation_case_read("tests/data/doctor/incident-half-1.36");
+	CHECK_ERROR(migrate_make(&c, &err), &err, ERROR_REFUSED,
+		    "'plan --repair' lists the steps that are missing");
+}
+
 /* ---- restarts ---- */
 
 /* A proxy that has not caught up sends the next wave's requests to Pods that are gone. */
@@ -582,6 +594,7 @@ int main(void)
 	test_each_case("plan", migrate);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		refusal(i);
+	half_way_is_refused();
 	restarts_wait_for_proxies();
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		map_refused(i);
