@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -63,9 +65,8 @@ static int apply_until(const char *text, enum plan_stage *ret, struct error *err
 	*ret = PLAN_STAGE_DRAIN;
 	if (!text)
 		return 0;
-	if (!plan_stage_parse(text, ret))
-		return error_set(err, ERROR_USAGE, "there is no stage '%s'; 'plan' lists them",
-				 text);
+	if (plan_stage_require(text, ret, err) < 0)
+		return -1;
 	if (*ret == PLAN_STAGE_FINALIZE)
 		return error_set(err, ERROR_USAGE, "'finalize' is a command of its own");
 	return 0;
@@ -77,7 +78,8 @@ static int apply_limit(const struct apply_settings *settings, struct open_run *o
 	int64_t window;
 
 	open->window = settings->window;
-	if (open_run_window(settings->window, 0, &window, err) < 0)
+	if (consent_accept_check(settings->accept, err) < 0 ||
+	    open_run_window(settings->window, 0, &window, err) < 0)
 		return -1;
 	if (!settings->max_failed)
 		return 0;
@@ -89,6 +91,11 @@ static int apply_read(const char *file, struct plan *ret, char **ret_text, struc
 {
 	auto_buffer struct buffer text = {.max = LIMIT_PLAN_FILE};
 
+	if (access(file, F_OK) < 0 && errno == ENOENT)
+		return error_set(err, ERROR_IO,
+				 "there is no file '%s'; 'plan --to CIDR' or 'plan --repair', with "
+				 "'--out %s', makes it",
+				 file, file);
 	if (file_read(file, LIMIT_PLAN_FILE, &text, err) < 0)
 		return -1;
 	if (plan_parse(ret, file, buffer_as_slice(&text), err) < 0)

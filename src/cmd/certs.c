@@ -298,26 +298,21 @@ const struct command command_certs = {
 	.name = "certs",
 	.arguments = "",
 	.summary = "look at every certificate on the control planes, or make new ones",
-	.details = "Shows every certificate and kubeconfig under /etc/kubernetes on every control "
-		   "plane, "
-		   "and what each API server serves live: subject, names, use, issuer, term, "
-		   "whether the "
-		   "key belongs to it, and which Service address is missing. Exit status 2 when "
-		   "something is wrong.\n"
+	.details = "Shows every certificate and kubeconfig under /etc/kubernetes on every\n"
+		   "control plane, and what each API server serves live: subject, names, use,\n"
+		   "issuer, term, whether the key belongs to it, and which Service address is\n"
+		   "missing. Exit status 2 when something is wrong.\n"
 		   "\n"
-		   "With --issue it makes new ones as kubeadm would, but with the Service "
-		   "addresses that "
-		   "are missing. The key of the CA is used on its node and never leaves it. The "
-		   "old pairs "
-		   "are kept on the node, the new ones renamed into place together, and the "
-		   "command ends "
-		   "when the API servers serve them.\n"
+		   "With --issue it makes new ones as kubeadm would, but with the Service\n"
+		   "addresses that are missing. The key of the CA is used on its node and never\n"
+		   "leaves it. The old pairs are kept on the node, the new ones renamed into\n"
+		   "place together, and the command ends when the API servers serve them.\n"
 		   "\n"
-		   "    kubectl renumber certs\n"
-		   "    kubectl renumber certs --issue apiserver\n"
-		   "    kubectl renumber certs --issue all --key-algorithm ECDSA-P256\n"
-		   "    kubectl renumber certs --csr requests    # external CA\n"
-		   "    kubectl renumber certs --import requests\n",
+		   "  kubectl renumber certs\n"
+		   "  kubectl renumber certs --issue apiserver\n"
+		   "  kubectl renumber certs --issue all --key-algorithm ECDSA-P256\n"
+		   "  kubectl renumber certs --csr requests    # external CA\n"
+		   "  kubectl renumber certs --import requests",
 	.options = options,
 	.settings_size = sizeof(struct certs_settings),
 	.flags = COMMAND_NEEDS_CLUSTER | COMMAND_MUTATES,

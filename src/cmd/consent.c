@@ -20,6 +20,33 @@ static bool consent_named(const char *accept, const char *code)
 	return false;
 }
 
+/* What plan/check_*.c asks for; doc/kubectl-renumber.1 says what each means. */
+static const char *const consent_known[] = {"cluster-owner", "load-balancers", "pinned-addresses",
+					    "without-selector", "network-policies"};
+
+int consent_accept_check(const char *accept, struct error *err)
+{
+	struct slice rest = slice_of(accept);
+	struct slice part;
+
+	if (!accept)
+		return 0;
+	while (slice_next(&rest, ',', &part)) {
+		bool known = false;
+
+		part = slice_trim(part);
+		for (size_t i = 0; i < sizeof(consent_known) / sizeof(*consent_known); i++)
+			known |= slice_is(part, consent_known[i]);
+		if (!known)
+			return error_set(err, ERROR_USAGE,
+					 "--accept: there is no consent '%.*s'; there are "
+					 "cluster-owner, load-balancers, pinned-addresses, "
+					 "without-selector, network-policies",
+					 (int)part.len, part.ptr);
+	}
+	return 0;
+}
+
 static int consent_refuse(const struct plan *plan, const char *accept, struct error *err)
 {
 	auto_buffer struct buffer codes = {0};

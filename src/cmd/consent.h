@@ -5,6 +5,9 @@
 #include "cmd/session.h"
 #include "plan/plan.h"
 
+/* Whether each code of --accept is one that a plan can ask for. */
+must_check int consent_accept_check(const char *accept, struct error *err);
+
 /*
  * Asks for every consent that the plan needs and `accept` ("load-balancers,cluster-owner"; NULL:
  * none) does not name: at the terminal, or answered by --yes and then said aloud. Without either,

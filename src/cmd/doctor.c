@@ -141,18 +141,17 @@ const struct command command_doctor = {
 	.name = "doctor",
 	.arguments = "",
 	.summary = "recognise a half-done or botched change of the Service range",
-	.details =
-		"Looks at the API, and by ssh at every node, and changes nothing. It works while "
-		"the "
-		"cluster is broken: it needs no Pod, no Service address and no cluster DNS.\n"
-		"\n"
-		"Every finding has a code (doc/findings.md), what was seen and where, and the next "
-		"command. Exit status 2 when there are errors or warnings.\n"
-		"\n"
-		"    kubectl renumber doctor\n"
-		"    kubectl renumber doctor --nodes-via local --kubeconfig "
-		"/etc/kubernetes/admin.conf\n"
-		"    kubectl renumber doctor -o json | jq -r '.findings[].code'\n",
+	.details = "Looks at the API, and by ssh at every node, and changes nothing. It works\n"
+		   "while the cluster is broken: it needs no Pod, no Service address and no\n"
+		   "cluster DNS.\n"
+		   "\n"
+		   "Every finding has a code (doc/findings.md), what was seen and where, and the\n"
+		   "next command. Exit status 2 when there are errors or warnings.\n"
+		   "\n"
+		   "  kubectl renumber doctor\n"
+		   "  kubectl renumber doctor --nodes-via local --kubeconfig "
+		   "/etc/kubernetes/admin.conf\n"
+		   "  kubectl renumber doctor -o json | jq -r '.findings[].code'",
 	.options = options,
 	.settings_size = sizeof(struct doctor_settings),
 	.run = run,

@@ -38,8 +38,9 @@ static int finalize_check_done(const struct open_run *open, struct error *err)
 					 step->id, step->subject);
 		if (!journal_state_holds(state))
 			return error_set(err, ERROR_REFUSED,
-					 "step %s (%s) is not done yet; 'resume' first", step->id,
-					 step->subject);
+					 "step %s (%s) is not done yet; 'resume' first, 'status' "
+					 "says what remains",
+					 step->id, step->subject);
 	}
 	return 0;
 }
@@ -98,13 +99,18 @@ static int finalize_run(struct session *session, const struct command_input *inp
 		if (err->kind == ERROR_NOT_FOUND)
 			return error_set(err, ERROR_USAGE,
 					 "no run of this cluster is known here; was it begun with "
-					 "another --state-dir?");
+					 "another --state-dir? Elsewhere, or with a lost one, "
+					 "'resume --adopt' takes it over from the cluster");
 		return -1;
 	}
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
 	if (open.run.state == JOURNAL_RUN_FINALIZED) {
 		printf("run %s is finished; there is nothing to do\n", open.run.id);
+		return 0;
+	}
+	if (open.run.state == JOURNAL_RUN_ROLLED_BACK) {
+		printf("run %s is rolled back; there is nothing to take away\n", open.run.id);
 		return 0;
 	}
 	if (finalize_check_done(&open, err) < 0 ||

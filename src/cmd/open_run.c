@@ -151,7 +151,7 @@ static void open_run_say(const struct session *session, const struct open_run *o
 			 const struct executor_result *result, enum plan_stage until, bool dry_run)
 {
 	if (dry_run) {
-		printf("dry run: %zu step%s would change something, %zu %s so already; nothing was "
+		printf("dry run: %zu step%s would be done, %zu %s so already; nothing was "
 		       "changed\n",
 		       result->changed, result->changed == 1 ? "" : "s", result->already,
 		       result->already == 1 ? "is" : "are");

@@ -246,12 +246,23 @@ int option_parse(int argc, const char *const argv[], const struct option_table *
 	return 0;
 }
 
+/* Columns on a terminal; "…" is one of them, of three bytes. */
+static int option_width(struct slice text)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		width += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+	return width;
+}
+
 void option_describe(const struct option *options, struct buffer *out)
 {
 	enum { COLUMN = 30 };
 
 	for (const struct option *o = options; o && o->name; o++) {
 		auto_buffer struct buffer left = {0};
+		int width;
 
 		if (o->letter)
 			buffer_format(&left, "  -%c, --%s", o->letter, o->name);
@@ -268,8 +279,10 @@ void option_describe(const struct option *options, struct buffer *out)
 		} else if (o->argument) {
 			buffer_format(&left, " %s", o->argument);
 		}
-		if (left.len < COLUMN)
-			buffer_format(out, "%-*s%s\n", COLUMN, buffer_cstr(&left), o->help);
+		width = option_width(buffer_as_slice(&left));
+		if (width < COLUMN)
+			buffer_format(out, "%s%*s%s\n", buffer_cstr(&left), COLUMN - width, "",
+				      o->help);
 		else
 			buffer_format(out, "%s\n%*s%s\n", buffer_cstr(&left), COLUMN, "", o->help);
 	}

@@ -27,8 +27,8 @@ static int rollback_from(const char *to, enum plan_stage *ret, struct error *err
 	*ret = PLAN_STAGE_TOURNIQUET;
 	if (!to)
 		return 0;
-	if (!plan_stage_parse(to, &stage))
-		return error_set(err, ERROR_USAGE, "there is no stage '%s'; 'plan' lists them", to);
+	if (plan_stage_require(to, &stage, err) < 0)
+		return -1;
 	if (stage >= PLAN_STAGE_DRAIN)
 		return error_set(err, ERROR_USAGE, "nothing is undone by going back to '%s'", to);
 	*ret = stage + 1;

@@ -288,15 +288,16 @@ const struct command command_scan = {
 	.name = "scan",
 	.arguments = "[PATH… or -]",
 	.summary = "find every reference to an address of the old range",
-	.details = "Looks through files and folders, recursively, or through stdin (-). Each "
-		   "reference is moved (a run changes it itself), must-change (somebody has to) or "
-		   "harmless. YAML and JSON are read as Kubernetes objects, everything else as "
-		   "text.\n"
+	.details = "Looks at every object of the cluster and at its nodes' files; with PATHs,\n"
+		   "without a cluster, through files and folders, recursively, or stdin (-). Each\n"
+		   "reference is moved (a run changes it itself), must-change (somebody has to)\n"
+		   "or harmless. YAML and JSON are read as Kubernetes objects, everything else\n"
+		   "as text.\n"
 		   "\n"
 		   "Exit status 2 when something has to be changed or could not be looked at.\n"
 		   "\n"
-		   "    kubectl renumber scan --cidr 10.96.0.0/16 manifests/ charts/\n"
-		   "    kubectl get all -A -o yaml | kubectl renumber scan --cidr 10.96.0.0/16 -\n",
+		   "  kubectl renumber scan --cidr 10.96.0.0/16 manifests/ charts/\n"
+		   "  kubectl get all -A -o yaml | kubectl renumber scan --cidr 10.96.0.0/16 -",
 	.options = options,
 	.settings_size = sizeof(struct scan_settings),
 	.max_words = (size_t)-1,

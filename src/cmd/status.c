@@ -195,7 +195,9 @@ static int status_run(struct session *session, const struct command_input *input
 		if (session->output == SESSION_JSON)
 			puts("{\"schemaVersion\":1,\"run\":null}");
 		else
-			puts("no run of this cluster is known here");
+			puts("no run of this cluster is known here\n"
+			     "One that was begun elsewhere is taken over by 'resume --adopt'; "
+			     "'doctor' says whether there is one.");
 		return 0;
 	}
 	seen = status_evidence(session, &open, settings, &evidence);

@@ -374,16 +374,15 @@ const struct command command_verify = {
 	.name = "verify",
 	.arguments = "",
 	.summary = "prove that the cluster is whole on one Service range",
-	.details = "Looks at flags, Services, ServiceCIDRs, certificates on disk and live, "
-		   "kubeadm-config, "
-		   "kubelets, running containers and leftovers, and lets every node dial the API "
-		   "servers and DNS at their Service addresses. Changes nothing.\n"
+	.details = "Looks at flags, Services, ServiceCIDRs, certificates on disk and live,\n"
+		   "kubeadm-config, kubelets, running containers and leftovers, and lets every\n"
+		   "node dial the API servers and DNS at their Service addresses. Changes\n"
+		   "nothing.\n"
 		   "\n"
-		   "Exit status 0 when everything was proved, 2 when something is wrong or could "
-		   "not be "
-		   "looked at.\n"
+		   "Exit status 0 when everything was proved, 2 when something is wrong or could\n"
+		   "not be looked at.\n"
 		   "\n"
-		   "    kubectl renumber verify\n",
+		   "  kubectl renumber verify",
 	.settings_size = 0,
 	.flags = COMMAND_NEEDS_CLUSTER,
 	.run = run,

@@ -186,7 +186,8 @@ static void remains(const struct patient *p, struct finding_list *list)
 			finding_plural(f->evidence_count,
 				       "object of a run that is not finalized is",
 				       "objects of a run that is not finalized are"));
-	finding_remedy(f, "run 'kubectl renumber status'");
+	finding_remedy(f, "before anything else that is advised here: run 'kubectl renumber "
+			  "status', which says whether to 'resume', 'rollback' or 'finalize' it");
 }
 
 static void nodes(const struct patient *p, struct finding_list *list)

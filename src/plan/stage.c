@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/buffer.h"
+
 static const struct {
 	const char *name;
 	const char *summary;
@@ -41,4 +43,16 @@ bool plan_stage_parse(const char *name, enum plan_stage *ret)
 		return true;
 	}
 	return false;
+}
+
+int plan_stage_require(const char *name, enum plan_stage *ret, struct error *err)
+{
+	auto_buffer struct buffer names = {0};
+
+	if (plan_stage_parse(name, ret))
+		return 0;
+	for (size_t i = 0; i < PLAN_STAGE_FINALIZE; i++)
+		buffer_format(&names, " %s", plan_stages[i].name);
+	return error_set(err, ERROR_USAGE, "there is no stage '%s'; the stages are:%s", name,
+			 buffer_cstr(&names));
 }

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "base/error.h"
+
 /*
  * Stages are the user's handle on a run: --until names one. In the order in which they are done; a
  * repair begins with the tourniquet.
@@ -28,5 +30,7 @@ const char *plan_stage_name(enum plan_stage stage);
 /* What it does, in a few words for a person. */
 const char *plan_stage_summary(enum plan_stage stage);
 bool plan_stage_parse(const char *name, enum plan_stage *ret);
+/* The same for what a user typed: the error names all stages up to the drain. */
+int plan_stage_require(const char *name, enum plan_stage *ret, struct error *err);
 
 #endif

@@ -309,7 +309,8 @@ int journal_begin(struct journal *j, const char *run, const char *mode, const ch
 	if (journal_find(j, JOURNAL_WHERE_OPEN, NULL, &found, err) == 0)
 		return error_set(
 			err, ERROR_REFUSED,
-			"run '%s' is open; 'resume' or 'finalize' it before another begins",
+			"run '%s' is open; 'resume' and 'finalize', or 'rollback', end it before "
+			"another begins",
 			found.id);
 	if (err->kind != ERROR_NOT_FOUND)
 		return -1;

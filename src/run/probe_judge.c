@@ -13,9 +13,11 @@ int judge_limit_parse(const char *text, struct judge_limit *ret, struct error *e
 	if (percent)
 		number.len--;
 	if (!slice_to_u64(number, percent ? 100 : 1000000, &value))
-		return error_set(
-			err, ERROR_USAGE,
-			"'%s' is neither a number of requests (5) nor a share of them (2%%)", text);
+		return error_set(err, ERROR_USAGE,
+				 "--max-failed: '%s' is neither a number of requests, like 5, nor "
+				 "a share of them, "
+				 "like 2%%",
+				 text);
 	*ret = (struct judge_limit){(unsigned int)value, percent};
 	return 0;
 }

@@ -234,7 +234,7 @@ sed 's/"schemaVersion":1/"schemaVersion":2/' good.plan >newer.plan
 sed 's/"kind":"proxies"/"kind":"amputation"/' good.plan >unknown.plan
 sed 's/"to":"10.17.0.0\/16",//' good.plan >lacking.plan
 head -c 300 good.plan >cut.plan
-bad 'a plan that is not there' 1 "'none.plan'" apply none.plan
+bad 'a plan that is not there' 1 "with '--out none.plan', makes it" apply none.plan
 bad 'a folder as plan' 1 "'.'" apply .
 bad 'a plan that is cut' 1 'cut.plan:4:' apply cut.plan
 bad 'a plan without its target' 1 "'lacking.plan' is not a plan: it lacks the text 'to'" apply lacking.plan
@@ -253,7 +253,12 @@ bad 'a plan that asks for consents' 3 'give --accept load-balancers,cluster-owne
 bad 'one consent of two' 3 'give --accept load-balancers' apply --state-dir "$tmp/state" --accept cluster-owner asks.plan
 bad 'all consents, and the general one' 3 'give --yes' apply --state-dir "$tmp/state" --accept cluster-owner,load-balancers asks.plan
 bad 'nothing to resume' 1 'no run of this cluster is open here' resume --state-dir "$tmp/state"
-bad 'nothing to finalize' 1 'no run of this cluster is known here' finalize --state-dir "$tmp/state"
+bad 'a consent that nobody asks for' 1 "there is no consent 'load-balancer'; there are cluster-owner, load-balancers" apply --state-dir "$tmp/state" --accept cluster-owner,load-balancer asks.plan
+bad 'the same for a resume' 1 "there is no consent 'x'" resume --state-dir "$tmp/state" --accept x
+bad 'a stage that is none' 1 "there is no stage 'service'; the stages are: tourniquet preflight certificates" apply --until service good.plan
+bad 'the way back to one' 1 "there is no stage 'service'; the stages are: tourniquet" rollback --to service
+bad 'a limit that is none' 1 "--max-failed: '5.5' is neither a number of requests, like 5, nor a share" apply --max-failed 5.5 good.plan
+bad 'nothing to finalize' 1 "'resume --adopt' takes it over" finalize --state-dir "$tmp/state"
 : >file
 bad 'a file in the way of the state' 1 "file" status --state-dir "$work/file"
 bad 'a state folder that cannot be made' 1 '/proc/none' apply --yes --state-dir /proc/none good.plan

@@ -12,6 +12,8 @@ is "$status" 1 'an option by another name in the page is found'
 has "$out" "'--kubeconfig' is not in" 'the one that is missing is named'
 has "$out" "'--cubeconfig' is in" 'the one that is too much is named'
 
+kubectl-renumber apply --help >"$out"
+has "$out" '      --accept CODE,…         consents' 'the column of the texts is counted in characters'
 for command in '' $(kubectl-renumber --help | sed -n 's/^ [ *]\([a-z][a-z-]*\)  .*/\1/p'); do
 	# shellcheck disable=SC2086
 	run $command --help

@@ -22,6 +22,7 @@ files before
 step apply 0 apply "$HERE/plan" --until configuration --yes --state-dir "$HERE/a"
 files at
 step status 2 status --state-dir "$HERE/a"
+step doctor 0 doctor
 step elsewhere 1 resume --yes --state-dir "$HERE/b"
 step adopt 0 resume --adopt --until ranges --yes --state-dir "$HERE/b"
 step lost 3 resume --yes --state-dir "$HERE/a"
@@ -34,6 +35,7 @@ files again
 step back 0 rollback --adopt --yes --state-dir "$HERE/c"
 files after
 step over 0 status --state-dir "$HERE/c"
+step final 0 finalize --yes --state-dir "$HERE/c"
 step twice 0 rollback --yes --state-dir "$HERE/c"
 step gone 1 resume --adopt --yes --state-dir "$HERE/d"
 step anew 0 apply "$HERE/plan" --until certificates --yes --state-dir "$HERE/c"
@@ -52,12 +54,14 @@ while read -r name got want; do
 done <"$tmp/steps"
 
 has "$tmp/elsewhere.err" "'resume --adopt' takes it over" 'another state folder is told how to take the run over'
+has "$tmp/doctor.out" "before anything else that is advised here: run 'kubectl renumber status'" 'with an open run the doctor sends to status first'
 has "$tmp/lost.err" 'was taken over by' 'the former one is told that it lost it'
 has "$tmp/nothing.err" 'nothing is undone by going back' 'going back to the last stage is refused'
 has "$tmp/consent.err" 'needs consent' 'without a terminal it needs --yes'
 has "$tmp/part.out" "it stands where 'certificates' was done" 'a part of the way back says where it ends'
 has "$tmp/back.out" 'all is as it was before' 'the whole way back says so'
 has "$tmp/over.out" 'is rolled back' 'so does status'
+has "$tmp/final.out" 'is rolled back; there is nothing to take away' 'finalize does not send to a resume that cannot be'
 has "$tmp/twice.out" 'there is nothing to do' 'and rollback called again'
 has "$tmp/gone.err" 'no run stands in this cluster' 'nothing of the run is left in the cluster'
 ok 'files had changed' sh -c '! cmp -s "$0/files-before" "$0/files-at"' "$tmp"

@@ -69,7 +69,7 @@ static void runs(void)
 
 	TEST("a second run is refused while one is open");
 	CHECK_ERROR(journal_begin(j, "r-2", "repair", "10.18.0.0/16", "{two}", &err), &err,
-		    ERROR_REFUSED, "run 'r-1' is open; 'resume' or 'finalize' it");
+		    ERROR_REFUSED, "run 'r-1' is open; 'resume' and 'finalize', or 'rollback'");
 
 	TEST("the open run is found");
 	if (CHECK_OK(journal_current(j, false, &run, &err), &err)) {
