@@ -237,13 +237,14 @@ static void timeline_dense(const struct timeline *t, const char *target, int64_t
 
 	for (size_t i = 0; i < h->sample_count; i++) {
 		const struct journal_sample *s = &h->samples[i];
+		int64_t asked = s->ok + s->failed;
 
-		if (strcmp(s->target, target) != 0 || s->failed * 4 < s->ok + s->failed)
+		if (strcmp(s->target, target) != 0 || s->failed * 4 < asked)
 			continue;
 		timeline_bar(t, s->explained < s->failed ? "failed" : "explained", s->begin_ms,
 			     s->end_ms, y + BAR / 4, BAR / 2, 50);
 		buffer_format(t->out, "<title>%lld of %lld requests failed</title></rect>",
-			      (long long)s->failed, (long long)(s->ok + s->failed));
+			      (long long)s->failed, (long long)asked);
 	}
 }
 

@@ -356,7 +356,7 @@ static void probe_add_failed(struct probe_watch *watch, size_t n, int64_t at_ms,
 		return;
 	}
 	watch->count.failed += failed;
-	if (at_ms - view->recent_ms > JUDGE_WINDOW_S * 1000)
+	if (at_ms - view->recent_ms > (int64_t)JUDGE_WINDOW_S * 1000)
 		view->recent = 0;
 	view->recent += failed;
 	view->recent_ms = at_ms;

@@ -25,10 +25,11 @@ after_kubeadm() {
 		>"$DIR/nodes/$node/root/after.yaml" || return 1
 	after_init "$node" >"$out.init" 2>&1 || { tail -n 5 "$out.init"; return 1; }
 	after_flags "$out.init" || { echo "kubeadm init: $(tail -n 5 "$out.init")"; return 1; }
-	# No crictl on test nodes, and nothing to pull.
+	# No crictl on test nodes, and nothing to pull. Some versions print the files and take the folder away.
 	kube_older_than "$VERSION" 1.30 || options=(--ignore-preflight-errors=all)
 	node_exec "$node" sh -c 'rm -rf /tmp/kubeadm-upgrade; mkdir /tmp/kubeadm-upgrade; KUBEADM_UPGRADE_DRYRUN_DIR=/tmp/kubeadm-upgrade \
-		kubeadm upgrade node --dry-run --kubeconfig /etc/kubernetes/admin.conf "$@" && find /tmp/kubeadm-upgrade -type f -exec cat {} +' \
+		kubeadm upgrade node --dry-run --kubeconfig /etc/kubernetes/admin.conf "$@" &&
+		{ [ ! -d /tmp/kubeadm-upgrade ] || find /tmp/kubeadm-upgrade -type f -exec cat {} +; }' \
 		- "${options[@]}" >"$out.upgrade" 2>&1 || { tail -n 5 "$out.upgrade"; return 1; }
 	after_flags "$out.upgrade" || { echo "kubeadm upgrade: $(tail -n 5 "$out.upgrade")"; return 1; }
 	! grep -a "$AFTER_OLD" "$out.upgrade"
