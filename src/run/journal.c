@@ -2,8 +2,10 @@
 #include "run/journal.h"
 
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/protocol.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -129,8 +131,11 @@ static int journal_prepare(struct journal *j, struct error *err)
 struct journal *journal_open(const char *folder, struct error *err)
 {
 	auto_journal struct journal *j = ALLOC_NEW(struct journal);
+	/* SQLite follows no link anywhere in the path, but homes are reached by some; what is not
+	 * there fails below */
+	auto_free char *real = realpath(folder, NULL);
 
-	j->path = file_join(folder, "journal.db");
+	j->path = file_join(real ? real : folder, "journal.db");
 	if (sqlite3_open_v2(j->path, &j->db,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
 			    NULL) != SQLITE_OK) {
@@ -440,11 +445,13 @@ static int journal_export_rows(struct journal *j, const char *run, bool steps, j
 		json_t *document;
 
 		if (steps) {
-			json_array_append_new(list,
-					      json_pack("{s:s, s:i, s:I, s:s}", "id", first,
-							"state", sqlite3_column_int(s, 1), "at",
-							(json_int_t)sqlite3_column_int64(s, 2),
-							"detail", last));
+			json_t *row = json_pack("{s:s, s:i, s:I}", "id", first, "state",
+						sqlite3_column_int(s, 1), "at",
+						(json_int_t)sqlite3_column_int64(s, 2));
+
+			/* what ssh or a node said may be no UTF-8 */
+			protocol_set_text(row, "detail", last);
+			json_array_append_new(list, row);
 			continue;
 		}
 		document =

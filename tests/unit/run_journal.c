@@ -417,6 +417,41 @@ static void full(void)
 	check_state(j, "r-1", "s01", JOURNAL_DONE, "");
 }
 
+static void linked(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("linked");
+	auto_free char *link = file_join(test_folder(), "link");
+	auto_free char *inside = folder_new("linked-inside");
+	auto_free char *path = file_join(inside, "journal.db");
+	auto_journal struct journal *j = NULL;
+
+	TEST("a folder may be reached by a link, as homes are; the journal is none");
+	CHECK_INT(symlink(folder, link), 0);
+	j = journal_open(link, &err);
+	CHECK(j != NULL);
+	CHECK_INT(symlink("/dev/null", path), 0);
+	check_not_opened(inside, ERROR_IO, "cannot open the journal");
+}
+
+static void garbled(void)
+{
+	auto_error struct error err = {0};
+	auto_free char *folder = folder_new("garbled");
+	auto_journal struct journal *j = journal_open(folder, &err);
+	auto_json json_t *document = NULL;
+
+	TEST("a step whose detail is no UTF-8 is exported all the same");
+	if (!CHECK(j != NULL))
+		return;
+	CHECK_OK(journal_begin(j, "r-1", "repair", "10.17.0.0/16", "{plan}", &err), &err);
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_FAILED, "ssh: \xff\xfe", &err), &err);
+	CHECK_OK(journal_export(j, "r-1", &document, &err), &err);
+	CHECK_INT(json_path_count(document, "steps"), 1);
+	CHECK_INT(json_path_int(document, "steps.0.state", -1), JOURNAL_FAILED);
+	CHECK_STR(json_path_text(document, "steps.0.detail"), "ssh: ??");
+}
+
 int main(void)
 {
 	runs();
@@ -429,5 +464,7 @@ int main(void)
 	elsewhere();
 	unwritable();
 	full();
+	linked();
+	garbled();
 	return test_done();
 }
