@@ -20,16 +20,18 @@ struct screen_line {
 	bool colour;
 };
 
-/* Puts as much as fits; a character counts as one column. */
+/* Puts as much as fits; a character counts as one column. What breaks lines is a blank: messages of
+ * servers may have several, and what is drawn is taken away by its lines. */
 static void line_put(struct screen_line *line, const char *text)
 {
 	for (const char *c = text; *c; c++) {
 		bool begins = ((unsigned char)*c & 0xc0) != 0x80;
+		bool control = (unsigned char)*c < 0x20;
 
 		if (begins && line->width == line->max)
 			return;
 		line->width += begins;
-		buffer_char(line->out, *c);
+		buffer_char(line->out, control ? ' ' : *c);
 	}
 }
 

@@ -108,11 +108,25 @@ static void test_estimate(void)
 	CHECK_INT(screen_estimate(&plan, 4, PLAN_STAGE_FINALIZE, paces, 1), 0);
 }
 
+static void test_breaks(void)
+{
+	auto_buffer struct buffer out = {0};
+	struct screen_view broken = view;
+
+	broken.waiting = "denied:\n\tnot now\r";
+	TEST("a text with line breaks stays one line: what is drawn can be taken away");
+	CHECK_INT(render(&broken, 120, false, &out), 3);
+	CHECK(strstr(buffer_cstr(&out), ": denied:  not now ") != NULL);
+	CHECK(!strchr(buffer_cstr(&out), '\t'));
+	CHECK(!strchr(buffer_cstr(&out), '\r'));
+}
+
 int main(void)
 {
 	test_lines();
 	test_probes();
 	test_widths();
 	test_estimate();
+	test_breaks();
 	return test_done();
 }
