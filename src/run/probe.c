@@ -432,7 +432,7 @@ static void probe_take_reply(struct run_probe *p, size_t n, const json_t *reply)
 	int64_t now = clock_wall_ms();
 	/* a node's clock may differ: its times become ours */
 	int64_t theirs = json_path_int(reply, "now", now);
-	int64_t since = json_path_int(reply, "since", theirs) + now - theirs;
+	int64_t since = judge_time(json_path_int(reply, "since", theirs), theirs, now);
 	const json_t *item;
 	size_t i;
 
@@ -444,7 +444,8 @@ static void probe_take_reply(struct run_probe *p, size_t n, const json_t *reply)
 		json_array_foreach(json_path(item, "failures"), f, failure)
 			json_object_set_new(
 				failure, "at",
-				json_integer(json_path_int(failure, "at", theirs) + now - theirs));
+				json_integer(judge_time(json_path_int(failure, "at", theirs),
+							theirs, now)));
 		for (size_t k = 0; name && k < p->targets.count; k++)
 			if (strcmp(p->watches[k].target->name, name) == 0)
 				probe_take_item(p, &p->watches[k], n, item, since, now);

@@ -22,6 +22,15 @@ int judge_limit_parse(const char *text, struct judge_limit *ret, struct error *e
 	return 0;
 }
 
+int64_t judge_time(int64_t node_ms, int64_t node_now_ms, int64_t now_ms)
+{
+	uint64_t age = (uint64_t)node_now_ms - (uint64_t)node_ms;
+
+	if (node_ms >= node_now_ms)
+		return now_ms;
+	return age < (uint64_t)now_ms ? now_ms - (int64_t)age : 0;
+}
+
 /* NULL for what is older than all that is remembered. */
 static struct judge_second *judge_second_at(struct judge *judge, int64_t second)
 {

@@ -38,6 +38,11 @@ struct judge {
 	int64_t newest; /* second */
 };
 
+/* A node's time as ours; `node_now` and `now` are the same moment on both clocks. One that was set back
+ * since then (or lies) makes nothing happen in the future: all that comes later would count as too
+ * old. */
+int64_t judge_time(int64_t node_ms, int64_t node_now_ms, int64_t now_ms);
+
 /* `ok` requests were answered from begin to end (wall milliseconds). */
 void judge_add_ok(struct judge *judge, int64_t begin_ms, int64_t end_ms, uint64_t ok);
 void judge_add_failed(struct judge *judge, int64_t at_ms, uint64_t failed);

@@ -88,6 +88,18 @@ static void test_judge(void)
 	judge_add_failed(&judge, T + 400000 - 1000 * (JUDGE_MEMORY_S + 1), 50);
 	CHECK(!exceeds(&judge, "5", T + 100000, &failed, &all));
 
+	TEST("a node's time becomes ours, and never lies ahead");
+	CHECK_INT(judge_time(T + 5000, T + 7000, T), T - 2000);
+	CHECK_INT(judge_time(T + 3600000, T, T + 1), T + 1);
+	CHECK_INT(judge_time(INT64_MAX, INT64_MIN, T), T);
+	CHECK_INT(judge_time(INT64_MIN, INT64_MAX, T), 0);
+
+	TEST("a node whose clock was set back does not blind the judge");
+	judge = (struct judge){0};
+	judge_add_failed(&judge, judge_time(T + 3600000, T, T), 1);
+	judge_add_failed(&judge, T + 2000, 9);
+	CHECK(exceeds(&judge, "5", T, &failed, &all));
+
 	TEST("a share needs a number of requests to be one");
 	judge = (struct judge){0};
 	judge_add_failed(&judge, T, 2);
