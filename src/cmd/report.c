@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -87,7 +88,11 @@ static int report_search(struct report_search *search, const char *root, struct 
 static int report_write_html(const struct run_report *report, const char *file, struct error *err)
 {
 	auto_buffer struct buffer out = {0};
+	struct stat st;
 
+	/* The page is renamed to its place: root's /dev/stdout would be gone. */
+	if (lstat(file, &st) == 0 && !S_ISREG(st.st_mode))
+		return error_set(err, ERROR_USAGE, "'%s' is not a regular file", file);
 	run_report_html(report, &out);
 	if (buffer_check(&out, "the page", err) < 0 ||
 	    file_replace(file, out.ptr, out.len, 0644, 0, err) < 0)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "report/run_report.h"
 #include "text/json.h"
 
@@ -145,4 +146,6 @@ void run_report_print(const struct run_report *r, enum table_style style, struct
 	text_failures(r, style, out);
 	text_steps(r, style, out);
 	text_remains(r, style, out);
+	/* what servers, nodes and plans said goes to a terminal */
+	log_filter(out->ptr);
 }

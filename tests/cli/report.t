@@ -16,6 +16,7 @@ has "$out" 'bastion & co' 'and where it was carried out'
 has "$out" '2 of 25204 requests failed; 2 more' 'and what its probes saw'
 has "$out" 'explains it' 'a failure that the step explains is said to be one'
 empty "$err" 'nothing else is said'
+has "$out" 'a hostile?]0;title? ??31mnote' 'a note moves no cursor and paints nothing'
 
 run report r-report --state-dir "$state" --html "$tmp/page.html"
 is "$status" 0 'a page is written'
@@ -31,6 +32,16 @@ ok 'so are nodes, in attributes and text' grep -q 'w&lt;1&gt;' "$page"
 ok 'notes, too' grep -q '&lt;b&gt;yours&lt;/b&gt;' "$page"
 ok 'light and dark' grep -q 'prefers-color-scheme:dark' "$page"
 ok 'what remains is said' grep -q 'What remains' "$page"
+
+mkfifo "$tmp/pipe"
+ln -s "$tmp/pipe" "$tmp/stdout"
+for file in pipe stdout; do
+	run report r-report --state-dir "$state" --html "$tmp/$file"
+	is "$status" 1 "a $file is not replaced by a page"
+	has "$err" 'not a regular file' 'that is said'
+done
+ok 'the pipe is still one' test -p "$tmp/pipe"
+ok 'and the link a link' test -h "$tmp/stdout"
 
 run report --state-dir "$state" -o json
 is "$status" 0 'as JSON'

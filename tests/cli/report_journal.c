@@ -53,7 +53,9 @@ static char *plan_text(struct plan *plan)
 	plan->map = json_array();
 	plan->digest = json_object();
 	plan->notes =
-		json_pack("[s]", "firewalls that name 10.96.0.0/16 are <b>yours</b> to change");
+		json_pack("[s, s]", "firewalls that name 10.96.0.0/16 are <b>yours</b> to change",
+			  "a hostile\x1b]0;title\a \xc2\x9b"
+			  "31mnote");
 	plan_add(plan, PLAN_STAGE_CERTIFICATES, "certificate",
 		 "cp1:/etc/kubernetes/pki/apiserver.crt", json_pack("{s:s}", "node", "cp1"));
 	add_move(plan, "default", "kubernetes", "0.1");
