@@ -170,16 +170,54 @@ static int restart_down(struct step_context *context, json_t **ret, struct error
 	return 0;
 }
 
+/*
+ * When the step turned round: "turn-1" to the way back, killed there and resumed "turn-2" forwards,
+ * and so on. Every turn restarts again, for Services changed their addresses in between. *ret_last
+ * is a new reference, NULL before the first turn.
+ */
+static unsigned restart_turns(struct step_context *context, const struct plan_step *step,
+			      json_t **ret_last)
+{
+	*ret_last = NULL;
+	for (unsigned i = 1;; i++) {
+		auto_free char *name = alloc_format("turn-%u", i);
+		json_t *kept = context->kept(context, step, name);
+
+		if (!kept)
+			return i - 1;
+		json_decref(*ret_last);
+		*ret_last = kept;
+	}
+}
+
+/* Notes the turn, unless this is the direction already. */
+static int restart_turn(struct step_context *context, const struct plan_step *step, bool back,
+			struct error *err)
+{
+	auto_json json_t *last = NULL;
+	unsigned turns = restart_turns(context, step, &last);
+	auto_free char *name = alloc_format("turn-%u", turns + 1);
+	auto_free char *now = clock_format(clock_wall_s());
+	auto_json json_t *fresh = json_string(now);
+
+	if ((turns % 2 == 1) == back)
+		return 0;
+	return context->keep(context, step, name, fresh, err);
+}
+
 /* When the step began to count: a step that was undone and is done again restarts again. */
 static int restart_at(struct step_context *context, const struct plan_step *step, char **ret,
 		      struct error *err)
 {
 	auto_json json_t *undone = context->kept(context, step, STEP_KEPT_UNDONE);
+	auto_json json_t *turned = NULL;
 	const char *later = json_string_value(undone);
 	const char *at;
 
 	if (step_text(step, "at", &at, err) < 0)
 		return -1;
+	if (restart_turns(context, step, &turned))
+		later = json_string_value(turned);
 	*ret = alloc_text(later && strcmp(later, at) > 0 ? later : at);
 	return 0;
 }
@@ -304,8 +342,8 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 	return 0;
 }
 
-static int restart_apply(struct step_context *context, const struct plan_step *step,
-			 struct error *err)
+static int restart_all(struct step_context *context, const struct plan_step *step,
+		       struct error *err)
 {
 	auto_free char *at = NULL;
 	const json_t *workload;
@@ -324,27 +362,21 @@ static int restart_apply(struct step_context *context, const struct plan_step *s
 	return restart_settle(context, step, err);
 }
 
+static int restart_apply(struct step_context *context, const struct plan_step *step,
+			 struct error *err)
+{
+	if (restart_turn(context, step, /* back= */ false, err) < 0)
+		return -1;
+	return restart_all(context, step, err);
+}
+
 /* Services have their old addresses again: what was restarted onto the new ones is restarted. */
 static int restart_undo(struct step_context *context, const struct plan_step *step,
 			struct error *err)
 {
-	auto_free char *now = clock_format(clock_wall_s());
-	auto_json json_t *fresh = json_string(now);
-	auto_json json_t *kept = NULL;
-	auto_json json_t *parameters = NULL;
-	json_t *servers = json_object_get(step->parameters, "servers");
-	struct plan_step back = *step;
-
-	if (context->keep(context, step, "back", fresh, err) < 0)
+	if (restart_turn(context, step, /* back= */ true, err) < 0)
 		return -1;
-	kept = context->kept(context, step, "back");
-	parameters =
-		json_pack("{s:O, s:O}", "workloads", json_object_get(step->parameters, "workloads"),
-			  "at", kept ? kept : fresh);
-	if (servers)
-		json_object_set(parameters, "servers", servers);
-	back.parameters = parameters;
-	return restart_apply(context, &back, err);
+	return restart_all(context, step, err);
 }
 
 const struct step_kind step_restart = {
