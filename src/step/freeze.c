@@ -159,12 +159,17 @@ static void thaw_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "let Services be created again");
 }
 
+/* A policy that is bound no more denies nothing, but is not to stay either. */
 static int thaw_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
 		      struct error *err)
 {
-	if (freeze_check(context, step, ret_done, err) < 0)
+	auto_json json_t *policy = NULL;
+	bool frozen = false;
+
+	if (freeze_check(context, step, &frozen, err) < 0 ||
+	    (freeze_by_policy(step) && step_find(context, &freeze_policy, &policy, err) < 0))
 		return -1;
-	*ret_done = !*ret_done;
+	*ret_done = !frozen && !policy;
 	return 0;
 }
 

@@ -115,6 +115,21 @@ static void test_freeze(void)
 		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
 		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
 	};
+	static const struct fake_step unbound[] = {
+		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", POLICIES "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+	};
+	static const struct fake_step none[] = {
+		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", POLICIES "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+	};
+	static const struct fake_step kept[] = {
+		{"GET", BINDINGS "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+		{"GET", WEBHOOKS "/kubectl-renumber-freeze", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", POLICIES "/kubectl-renumber-freeze", NULL, 200, NULL, "{}", 0},
+	};
 	static const struct fake_step unserved[] = {
 		{"POST", POLICIES MANAGER, NULL, 404, NULL, NOT_FOUND, 0},
 		{"POST", WEBHOOKS MANAGER, "\"operator\":\"DoesNotExist\"", 201, NULL, "{}", 0},
@@ -139,11 +154,13 @@ static void test_freeze(void)
 
 	TEST("freeze is to be done when the policy is not bound");
 	check_step("freeze", "policy", false, false, missing, COUNT(missing));
-	TEST("thaw is done then");
-	check_step("thaw", "policy", false, true, missing, COUNT(missing));
+	TEST("thaw is done when the policy is gone, too");
+	check_step("thaw", "policy", false, true, none, COUNT(none));
+	TEST("not when it lost its binding only");
+	check_step("thaw", "policy", false, false, unbound, COUNT(unbound));
 	TEST("freeze is done when the policy is bound, thaw is not");
 	check_step("freeze", "policy", false, true, bound, COUNT(bound));
-	check_step("thaw", "policy", false, false, bound, COUNT(bound));
+	check_step("thaw", "policy", false, false, kept, COUNT(kept));
 	TEST("freeze by webhook where policies are not served");
 	check_step("freeze", "policy", true, true, unserved, COUNT(unserved));
 	TEST("freeze is done when the webhook is there");
