@@ -257,7 +257,13 @@ int plan_undo_order(const struct plan *plan, enum plan_stage from, const bool *t
 		return -1;
 	for (size_t i = 0; i < plan->count; i++)
 		walk.moves = walk.moves || (undo_wanted(&walk, i) && undo_is_move(&plan->steps[i]));
-	walk.order.items = alloc_array(plan->count + 3, sizeof(*walk.order.items));
+	/* a cover for each step at most, u-restart and u-sweep; entries point into `extra`, which
+	 * must not move */
+	walk.order.extra.capacity = plan->count + 2;
+	walk.order.extra.steps =
+		alloc_array(walk.order.extra.capacity, sizeof(*walk.order.extra.steps));
+	walk.order.items =
+		alloc_array(plan->count + walk.order.extra.capacity, sizeof(*walk.order.items));
 	if (undo_is_dual(&walk))
 		undo_cover(&walk);
 	for (int part = 0; part < UNDO_PART_COUNT; part++)

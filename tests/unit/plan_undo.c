@@ -115,6 +115,26 @@ static void check_refused(const struct row *rows, const char *regime, enum plan_
 	CHECK_ERROR(plan_undo_order(&plan, from, touched, &order, &err), &err, ERROR_REFUSED, want);
 }
 
+/* More steps that only the way back has than a plan holds without growing. */
+static void test_many_extras(void)
+{
+	auto_plan struct plan plan = make(dual_write, "dual-write");
+	auto_plan_undo_order struct plan_undo_order order = {0};
+	auto_error struct error err = {0};
+	size_t extras = 0;
+
+	for (int i = 0; i < 40; i++)
+		plan_add(&plan, PLAN_STAGE_DEFAULTS, "service-cidr-default", "x", NULL);
+	CHECK_OK(plan_undo_order(&plan, PLAN_STAGE_TOURNIQUET, NULL, &order, &err), &err);
+	for (size_t i = 0; i < order.count; i++) {
+		if (order.items[i].action != PLAN_UNDO_EXTRA)
+			continue;
+		CHECK(order.items[i].step == &order.extra.steps[extras]);
+		extras++;
+	}
+	CHECK_INT(extras, 42);
+}
+
 int main(void)
 {
 	bool begun[32] = {true, true, true, true};
@@ -179,5 +199,8 @@ int main(void)
 	begun[4] = false;
 	check_order(repair, "servicecidr", PLAN_STAGE_TOURNIQUET, begun,
 		    "s04 u-restart s03 s02 s01");
+
+	TEST("what only the way back has stays where the order points to");
+	test_many_extras();
 	return test_done();
 }
