@@ -174,10 +174,22 @@ static int roll_slices_out(struct step_context *context, const struct plan_step 
 	return 0;
 }
 
-static int roll_slices_in(struct step_context *context, const struct plan_step *step,
-			  const char *kept, struct error *err)
+/* What either direction took out: a run that was killed there may have been turned round since. */
+static json_t *roll_slices_taken(struct step_context *context, const struct plan_step *step)
 {
-	auto_json json_t *names = context->kept(context, step, kept);
+	auto_json json_t *there = context->kept(context, step, ROLL_KEPT_APPLY);
+	auto_json json_t *back = context->kept(context, step, ROLL_KEPT_UNDO);
+	json_t *names = json_array();
+
+	json_array_extend(names, there);
+	json_array_extend(names, back);
+	return names;
+}
+
+static int roll_slices_in(struct step_context *context, const struct plan_step *step,
+			  struct error *err)
+{
+	auto_json json_t *names = roll_slices_taken(context, step);
 	const json_t *name;
 	size_t i;
 
@@ -192,7 +204,7 @@ static int roll_slices_in(struct step_context *context, const struct plan_step *
 static int roll_slices_whole(struct step_context *context, const struct plan_step *step, bool *ret,
 			     struct error *err)
 {
-	auto_json json_t *names = context->kept(context, step, ROLL_KEPT_APPLY);
+	auto_json json_t *names = roll_slices_taken(context, step);
 	const json_t *name;
 	size_t i;
 
@@ -362,10 +374,9 @@ static int roll_listed(struct step_context *context, const struct plan_step *ste
 	return known ? step_keep_out_listed(context, roll_endpoint(step), ret_done, err) : 0;
 }
 
-static int roll_in(struct step_context *context, const struct plan_step *step, const char *kept,
-		   struct error *err)
+static int roll_in(struct step_context *context, const struct plan_step *step, struct error *err)
 {
-	if (roll_slices_in(context, step, kept, err) < 0 ||
+	if (roll_slices_in(context, step, err) < 0 ||
 	    (step_optional_text(step, "keepOut") && step_keep_out_end(context, err) < 0))
 		return -1;
 	context->say(context, "waiting until %s is back in default/kubernetes",
@@ -399,7 +410,7 @@ static int roll_drained(struct step_context *context, const struct plan_step *st
 		return -1;
 	if (there || (roll_out(context, step, kept, err) == 0 &&
 		      roll_restart(context, step, back, err) == 0))
-		return roll_in(context, step, kept, err);
+		return roll_in(context, step, err);
 	/* a server that is not well takes itself out, and others must be free to go out */
 	if (step_optional_text(step, "keepOut") && step_keep_out_end(context, &problem) < 0)
 		log_warning("%s", error_text(&problem));
