@@ -47,23 +47,56 @@ static bool certificate_fits(const struct plan_step *step, const struct pki_cert
 	return true;
 }
 
-static int certificate_check(struct step_context *context, const struct plan_step *step,
-			     bool *ret_done, struct error *err)
+static int certificate_audit(struct step_context *context, const struct plan_step *step,
+			     struct pki_audit *ret, struct error *err)
 {
 	auto_json json_t *request = json_pack("{s:s}", "op", "certs-audit");
 	auto_json json_t *reply = NULL;
-	auto_pki_audit struct pki_audit audit = {0};
-	const struct pki_record *record;
 	const char *node;
 
 	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0 ||
-	    node_call(context->pool, node, request, &reply, err) < 0 ||
-	    pki_audit_from_json(reply, &audit, err) < 0)
+	    node_call(context->pool, node, request, &reply, err) < 0)
+		return -1;
+	return pki_audit_from_json(reply, ret, err);
+}
+
+static int certificate_check(struct step_context *context, const struct plan_step *step,
+			     bool *ret_done, struct error *err)
+{
+	auto_pki_audit struct pki_audit audit = {0};
+	const struct pki_record *record;
+
+	if (certificate_audit(context, step, &audit, err) < 0)
 		return -1;
 	record = pki_audit_find(&audit, "apiserver");
 	*ret_done = record && record->has_cert && record->key_matches &&
 		    certificate_fits(step, &record->cert);
 	return 0;
+}
+
+/* The fingerprints of what was there, and of what this run put there: by them undo knows somebody
+ * else's. */
+#define CERTIFICATE_KEPT_BEFORE "before"
+#define CERTIFICATE_KEPT_WRITTEN "written"
+
+/* "" where there is none. */
+static const char *certificate_fingerprint(const struct pki_audit *audit)
+{
+	const struct pki_record *record = pki_audit_find(audit, "apiserver");
+
+	return record && record->has_cert ? record->cert.fingerprint : "";
+}
+
+static int certificate_keep(struct step_context *context, const struct plan_step *step,
+			    const char *name, struct error *err)
+{
+	auto_pki_audit struct pki_audit audit = {0};
+	auto_json json_t *fingerprint = NULL;
+
+	if (certificate_audit(context, step, &audit, err) < 0)
+		return -1;
+	fingerprint = json_string(certificate_fingerprint(&audit));
+	return context->keep(context, step, name, fingerprint, err);
 }
 
 static int certificate_apply(struct step_context *context, const struct plan_step *step,
@@ -76,7 +109,8 @@ static int certificate_apply(struct step_context *context, const struct plan_ste
 	auto_json json_t *reply = NULL;
 	const char *node;
 
-	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0)
+	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0 ||
+	    certificate_keep(context, step, CERTIFICATE_KEPT_BEFORE, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
 		json_t *value = json_object_get(step->parameters, passed[i]);
@@ -84,7 +118,20 @@ static int certificate_apply(struct step_context *context, const struct plan_ste
 		if (value)
 			json_object_set(request, passed[i], value);
 	}
-	return node_call(context->pool, node, request, &reply, err);
+	if (node_call(context->pool, node, request, &reply, err) < 0)
+		return -1;
+	return certificate_keep(context, step, CERTIFICATE_KEPT_WRITTEN, err);
+}
+
+/* Killed before it could say what it wrote: what does what the step wants is taken for that. */
+static bool certificate_is_ours(const struct plan_step *step, const struct pki_audit *audit,
+				const json_t *written)
+{
+	const struct pki_record *record = pki_audit_find(audit, "apiserver");
+
+	if (written)
+		return strcmp(certificate_fingerprint(audit), json_string_value(written)) == 0;
+	return record && record->has_cert && certificate_fits(step, &record->cert);
 }
 
 static int certificate_undo(struct step_context *context, const struct plan_step *step,
@@ -93,10 +140,24 @@ static int certificate_undo(struct step_context *context, const struct plan_step
 	auto_json json_t *request = json_pack("{s:s, s:s, s:s}", "op", "certs-restore", "run",
 					      context->plan->run, "names", "apiserver");
 	auto_json json_t *reply = NULL;
+	auto_json json_t *before = context->kept(context, step, CERTIFICATE_KEPT_BEFORE);
+	auto_json json_t *written = context->kept(context, step, CERTIFICATE_KEPT_WRITTEN);
+	auto_pki_audit struct pki_audit audit = {0};
 	const char *node;
 
-	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0)
+	if (!before)
+		return 0;
+	if (step_text(step, "node", &node, err) < 0 ||
+	    certificate_audit(context, step, &audit, err) < 0)
 		return -1;
+	/* the key, too, of an undo that was killed between the two files */
+	if (strcmp(certificate_fingerprint(&audit), json_string_value(before)) != 0 &&
+	    !certificate_is_ours(step, &audit, written))
+		return error_set(err, ERROR_REFUSED,
+				 "the API server's certificate on %s was changed by somebody since "
+				 "this run issued one; its original is on that node in "
+				 "/var/lib/kubectl-renumber/%s/pki",
+				 node, context->plan->run);
 	return node_call(context->pool, node, request, &reply, err);
 }
 
