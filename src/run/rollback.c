@@ -15,6 +15,12 @@ static bool rollback_is_wait(const struct plan_step *step, enum journal_state st
 	return state == JOURNAL_FOUND && strcmp(step->kind, "certificate-served") == 0;
 }
 
+/* Undone before, it took the cover of the way back away with it: one made anew would stay. */
+static bool rollback_is_uncovered(const struct plan_step *step, enum journal_state state)
+{
+	return state == JOURNAL_UNDONE && strcmp(step->kind, "service-cidr-default") == 0;
+}
+
 /* Which steps had an effect; those undone before count, too: what only the way back has depends on
  * them. ERROR_REFUSED when finalize has begun. */
 static int rollback_touched(const struct executor_options *options, bool *touched,
@@ -27,8 +33,9 @@ static int rollback_touched(const struct executor_options *options, bool *touche
 		if (journal_get(options->journal, options->plan->run, step->id, &state, NULL, err) <
 		    0)
 			return -1;
-		touched[i] = journal_state_touched(state) || state == JOURNAL_UNDONE ||
-			     state == JOURNAL_WAITING || rollback_is_wait(step, state);
+		touched[i] = !rollback_is_uncovered(step, state) &&
+			     (journal_state_touched(state) || state == JOURNAL_UNDONE ||
+			      state == JOURNAL_WAITING || rollback_is_wait(step, state));
 		if (step->stage == PLAN_STAGE_FINALIZE && state != JOURNAL_PENDING)
 			return error_set(err, ERROR_REFUSED,
 					 "'finalize' has begun to take the old addresses away: "

@@ -1,0 +1,106 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# In the lab, a run that was killed on its way turns round, and certificates of others stay.
+. "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
+
+cat >"$tmp/common" <<'EOF'
+exec </dev/null
+# step NAME STATUS COMMAND...
+step() {
+	name=$1 want=$2 status=0
+	shift 2
+	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" || status=$?
+	echo "$name $status $want" >>"$HERE/steps"
+}
+# killed NAME WHEN COMMAND...: killed as soon as the shell command WHEN succeeds
+killed() {
+	name=$1 when=$2
+	shift 2
+	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		if eval "$when"; then
+			kill -9 "$pid"
+			break
+		fi
+	done
+	status=0
+	wait "$pid" || status=$?
+	echo "$name $status 137" >>"$HERE/steps"
+}
+dump() {
+	renumber-lab as-control "$RENUMBER_LAB" "{\"do\": \"dump\", \"file\": \"$HERE/$1\"}" >/dev/null
+}
+EOF
+
+# A server is out of service while its manifest is being written.
+cat >"$tmp/roll" <<'EOF'
+. "$HERE/common"
+step roll-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step roll-services 0 apply "$HERE/plan" --until services --yes
+dump whole
+killed roll-killed 'grep -q 10.17 "$RENUMBER_LAB"/nodes/cp1/etc/kubernetes/manifests/kube-apiserver.yaml' resume --yes
+dump out
+step roll-back 0 rollback --to services --yes
+dump again
+EOF
+
+# The undo of the default ServiceCIDR takes its cover away, and it stays away.
+cat >"$tmp/cover" <<'EOF'
+. "$HERE/common"
+step cover-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step cover-apply 0 apply "$HERE/plan" --until defaults --yes
+killed cover-killed 'grep -q "↶.*the default Service range" "$HERE/cover-killed.err"' rollback --yes
+step cover-back 0 rollback --yes
+dump covers
+EOF
+
+cat >"$tmp/certificate" <<'EOF'
+. "$HERE/common"
+pki=$RENUMBER_LAB/nodes/cp1/etc/kubernetes/pki
+step certificate-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+cp "$pki/apiserver.crt" "$HERE/first.crt"
+cp "$pki/apiserver.key" "$HERE/first.key"
+step certificate-apply 0 apply "$HERE/plan" --until certificates --yes
+names=$(openssl x509 -in "$pki/apiserver.crt" -noout -ext subjectAltName | sed -n '2s/IP Address:/IP:/gp')
+openssl req -new -key "$pki/apiserver.key" -subj /CN=kube-apiserver -addext "subjectAltName=$names" |
+	openssl x509 -req -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -copy_extensions copyall -days 30 -out "$HERE/theirs.crt"
+cat "$HERE/theirs.crt" >"$pki/apiserver.crt"
+step certificate-theirs 4 rollback --yes
+cp "$pki/apiserver.crt" "$HERE/stayed.crt"
+cat "$HERE/first.key" >"$pki/apiserver.key"
+cat "$HERE/first.crt" >"$pki/apiserver.crt"
+step certificate-back 0 rollback --yes
+EOF
+
+HERE=$tmp
+export HERE
+# within SCENARIO SCRIPT
+within() {
+	renumber-lab --scenario "$1" --hurry 20 --pace 20 -- sh "$tmp/$2" >"$tmp/lab.out" 2>&1 </dev/null ||
+		sed 's/^/# /' "$tmp/lab.out"
+}
+within healthy roll
+within healthy-1.33 cover
+within healthy certificate
+while read -r name got want; do
+	err=$tmp/$name.err
+	is "$got" "$want" "$name ends with $want"
+done <"$tmp/steps"
+
+# slices DUMP: which API servers our slices hold
+slices() {
+	perl -MJSON::PP -0777 -ne 'for my $o (values %{decode_json($_)->{endpointslices}}) {
+		next if ($o->{metadata}{labels}{"endpointslice.kubernetes.io/managed-by"} // "") ne "kubectl-renumber";
+		print "$o->{metadata}{name} ", join(" ", sort map { $_->{addresses}[0] } @{$o->{endpoints}}), "\n";
+	}' "$1" | grep 127. | LC_ALL=C sort
+}
+slices "$tmp/whole" >"$tmp/slices-whole"
+slices "$tmp/out" >"$tmp/slices-out"
+slices "$tmp/again" >"$tmp/slices-again"
+ok 'a server was out of a slice of ours' sh -c '! cmp -s "$0/slices-whole" "$0/slices-out"' "$tmp"
+same "$tmp/slices-again" "$tmp/slices-whole" 'and is back in it, although the run turned round'
+lacks "$tmp/covers" '-back"' 'no cover of the way back is left'
+has "$tmp/certificate-theirs.err" 'was changed by somebody' 'a certificate that somebody changed is said'
+same "$tmp/stayed.crt" "$tmp/theirs.crt" 'and stays'
+done_testing
