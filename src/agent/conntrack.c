@@ -22,7 +22,7 @@
  * is beyond is counted and said. */
 #define CONNTRACK_MARKS_MAX ((size_t)65536)
 #define CONNTRACK_USERS_MAX ((size_t)1000)
-#define CONNTRACK_RULES_MAX ((size_t)4096)
+#define CONNTRACK_RULES_MAX ((size_t)16384)
 #define CONNTRACK_TEXT_MAX ((size_t)64 * 1024 * 1024)
 #define CONNTRACK_SAVE_MS 20000
 
@@ -278,21 +278,23 @@ static int conntrack_read(const struct agent *agent, struct conntrack *c, struct
 
 /* ---- kube-proxy's counters ---- */
 
-static void conntrack_add_rule(struct conntrack_rule *rules, size_t *count,
+/* False when there is no room. */
+static bool conntrack_add_rule(struct conntrack_rule *rules, size_t *count,
 			       struct net_address address, uint64_t packets)
 {
 	for (size_t i = 0; i < *count; i++)
 		if (net_address_equal(rules[i].address, address)) {
 			rules[i].packets += packets;
-			return;
+			return true;
 		}
-	if (*count < CONNTRACK_RULES_MAX)
-		rules[(*count)++] = (struct conntrack_rule){address, packets};
+	if (*count == CONNTRACK_RULES_MAX)
+		return false;
+	rules[(*count)++] = (struct conntrack_rule){address, packets};
+	return true;
 }
 
 /* False where there are no such rules: kube-proxy works by other means, or has none for these. */
-static bool conntrack_read_rules(const struct conntrack *c, struct conntrack_rule *rules,
-				 size_t *count)
+static bool conntrack_read_rules(struct conntrack *c, struct conntrack_rule *rules, size_t *count)
 {
 	static const char *const argv[] = {"iptables-save", "-c", "-t", "nat", NULL};
 	auto_buffer struct buffer output = {.max = CONNTRACK_TEXT_MAX};
@@ -313,8 +315,9 @@ static bool conntrack_read_rules(const struct conntrack *c, struct conntrack_rul
 		uint64_t packets;
 
 		if (conntrack_parse_rule(line, &address, &packets) &&
-		    conntrack_is_wanted(c, address))
-			conntrack_add_rule(rules, count, address, packets);
+		    conntrack_is_wanted(c, address) &&
+		    !conntrack_add_rule(rules, count, address, packets))
+			c->truncated = true;
 	}
 	return *count > 0;
 }

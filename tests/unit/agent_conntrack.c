@@ -2,6 +2,7 @@
 #include "agent/conntrack.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -242,6 +243,31 @@ static void test_look(void)
 	CHECK_INT(json_array_size(json_path(second, "users")), 4);
 }
 
+/* More counters than are looked at: that nobody used the rest is not known. */
+static void test_many_rules(void)
+{
+	static const char script[] =
+		"#!/bin/sh\n"
+		"exec /usr/bin/awk 'BEGIN { for (i = 0; i < 16400; i++) printf \"[1:60] -A "
+		"KUBE-SERVICES -d 10.96.%d.%d/32 -j X\\n\", i / 250, i % 250 }'\n";
+	auto_free char *folder = file_join(test_folder(), "bin");
+	auto_free char *path = file_join(folder, "iptables-save");
+	auto_free char *before = alloc_text(getenv("PATH"));
+	auto_error struct error err = {0};
+	auto_json json_t *reply = NULL;
+
+	TEST("rules beyond the limit are said");
+	CHECK_OK(file_make_folder(folder, 0755, &err), &err);
+	CHECK_OK(file_replace(path, script, strlen(script), 0755, 0, &err), &err);
+	table(OPEN);
+	setenv("PATH", folder, 1);
+	reply = look(true);
+	setenv("PATH", before, 1);
+	CHECK(json_path_bool(reply, "countersKnown", false));
+	CHECK(json_path_count(reply, "counters") == 16400 ||
+	      json_path_bool(reply, "truncated", false));
+}
+
 static void test_unknown(void)
 {
 	const struct agent agent = {.root = "", .proc = "/nonexistent"};
@@ -265,6 +291,7 @@ int main(void)
 	test_rule();
 	test_used();
 	test_look();
+	test_many_rules();
 	test_unknown();
 	free(proc);
 	return test_done();
