@@ -64,17 +64,18 @@ static void ranges(const struct patient *p, struct finding_list *list)
 {
 	const struct cluster *c = p->cluster;
 	struct cluster_texts all = cluster_former_ranges(c, p->range);
+	size_t held = p->range ? services_in(c, p->range) : 0;
 	struct finding *f = finding_add(list, "KR002", FINDING_INFO, "Service ranges");
 
 	if (p->range && !all.count)
-		finding_message(f, "every source names %s, which holds %zu Services", p->range,
-				services_in(c, p->range));
+		finding_message(f, "every source names %s, which holds %zu %s", p->range, held,
+				finding_plural(held, "Service", "Services"));
 	else if (p->range)
 		finding_message(f,
-				"API servers name %s, which holds %zu Services; other sources "
+				"API servers name %s, which holds %zu %s; other sources "
 				"name %s, which holds %zu",
-				p->range, services_in(c, p->range), all.items[0],
-				services_in(c, all.items[0]));
+				p->range, held, finding_plural(held, "Service", "Services"),
+				all.items[0], services_in(c, all.items[0]));
 	else
 		finding_message(f, "no range is named by every API server");
 	for (size_t i = 0; i < c->range_count; i++) {
