@@ -38,7 +38,7 @@ struct kube_jobs {
 	void *data;
 };
 
-/* parallel: requests under way at a time; 0: 16. Does not connect yet. `kube` must outlive it. */
+/* parallel: requests under way at a time; 0: 8. Does not connect yet. `kube` must outlive it. */
 must_check struct kube_multiplex *kube_multiplex_open(struct kube_client *kube, unsigned parallel,
 						      struct error *err);
 void kube_multiplex_free(struct kube_multiplex *many);
