@@ -135,6 +135,22 @@ static int plan_observe(struct session *session, const struct plan_settings *set
 	return 0;
 }
 
+/* What a run half-way leaves looks like what a repair is for. */
+static void plan_warn_of_run(const struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->leftover_count; i++) {
+		const struct cluster_leftover *l = &cluster->leftovers[i];
+
+		if (!l->run || strcmp(l->kind, "ConfigMap") != 0)
+			continue;
+		log_warning("run %s is under way in this cluster: 'status' says how far it is; end "
+			    "it by 'resume' and 'finalize', or 'rollback' (with --adopt where it "
+			    "is not known), before a repair",
+			    l->run);
+		return;
+	}
+}
+
 static int plan_run(struct session *session, const struct command_input *input, struct error *err)
 {
 	const struct plan_settings *settings = input->settings;
@@ -158,6 +174,8 @@ static int plan_run(struct session *session, const struct command_input *input, 
 	if (plan_observe(session, settings, &cluster, &request, err) < 0 ||
 	    plan_run_id(&run, err) < 0)
 		return -1;
+	if (settings->repair)
+		plan_warn_of_run(cluster);
 	request.mode = settings->repair ? PLAN_REPAIR : PLAN_MIGRATE;
 	request.to = to;
 	request.map_file = settings->map;

@@ -182,8 +182,9 @@ int step_alias_owned(struct step_context *context, const struct kube_target *tar
 		return 0;
 	return error_set(
 		err, ERROR_REFUSED,
-		"Service '%s/%s' exists and is not of this run; delete it or finish the run "
-		"that made it",
+		"Service '%s/%s' exists and is not of this run; end the run that made it: 'resume' "
+		"and 'finalize', or 'rollback' (with --adopt where that run is not known); delete "
+		"it only when nobody uses its addresses",
 		target->space, target->name);
 }
 

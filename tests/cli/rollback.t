@@ -23,6 +23,7 @@ step apply 0 apply "$HERE/plan" --until configuration --yes --state-dir "$HERE/a
 files at
 step status 2 status --state-dir "$HERE/a"
 step doctor 0 doctor
+step repair 0 plan --repair
 step elsewhere 1 resume --yes --state-dir "$HERE/b"
 step adopt 0 resume --adopt --until ranges --yes --state-dir "$HERE/b"
 step lost 3 resume --yes --state-dir "$HERE/a"
@@ -55,6 +56,7 @@ done <"$tmp/steps"
 
 has "$tmp/elsewhere.err" "'resume --adopt' takes it over" 'another state folder is told how to take the run over'
 has "$tmp/doctor.out" "before anything else that is advised here: run 'kubectl renumber status'" 'with an open run the doctor sends to status first'
+has "$tmp/repair.err" 'is under way in this cluster' 'a repair beside an open run is warned of'
 has "$tmp/lost.err" 'was taken over by' 'the former one is told that it lost it'
 has "$tmp/nothing.err" 'nothing is undone by going back' 'going back to the last stage is refused'
 has "$tmp/consent.err" 'needs consent' 'without a terminal it needs --yes'
