@@ -60,6 +60,8 @@ static int kube_document_build(struct kube_document *document, struct error *err
 		fy_document_build_from_string(&cfg, document->text.ptr, document->text.len);
 	if (!document->tree)
 		result = kube_document_syntax(document->file, cfg.diag, err);
+	/* the tree outlives it, and what it collected later, in lookups, nobody would free */
+	fy_diag_set_collect_errors(cfg.diag, false);
 	fy_diag_destroy(cfg.diag);
 	return result;
 }
