@@ -61,7 +61,7 @@ for words in 'finalize --yes' status 'apply plan' resume; do
 	has "$err" "--window: 'soon' is no time" "$words: which is said"
 done
 run apply --max-failed many --state-dir "$state" --nodes-via none plan
-has "$err" "'many' is neither a number of requests (5) nor a share of them (2%)" 'so is a limit that is none'
+has "$err" "--max-failed: 'many' is neither a number of requests, like 5, nor a share of them, like 2%" 'so is a limit that is none'
 
 answer /api/v1/pods "$(list "$flags,$old,$new")"
 : >"$api/requests"
