@@ -87,13 +87,15 @@ rollback_addresses() {
 		[ "$(service_address shop front)" = "$FRONT_OLD" ]
 }
 
-# Processes of the test's Pods: what they were started with
+# Processes of the test's Pods: what they were started with. Nobody knows the
+# variables that kubelet makes of our aliases; they do not count.
 rollback_environment() {
 	local node
 
 	for node in $NODES; do
 		node_exec "$node" sh -c 'for p in $(pidof client echo coredns calico); do
-			tr "\0" "\n" </proc/$p/environ 2>/dev/null | grep "=.*10\.17\." | sed "s/^/$p /"
+			tr "\0" "\n" </proc/$p/environ 2>/dev/null | grep "=.*10\.17\." |
+				grep -vE "^[A-Z0-9_]*_RENUMBER_(BRIDGE|PREVIOUS)_" | sed "s/^/$p /"
 			grep -H "nameserver 10\.17\." /proc/$p/root/etc/resolv.conf 2>/dev/null; done' | sed "s/^/$node: /"
 	done >"$RESULT/environment"
 	cat "$RESULT/environment"
