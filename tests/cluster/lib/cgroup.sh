@@ -3,6 +3,8 @@
 # A cgroup per node: in every controller on cgroup v1, one subtree on v2.
 
 CGROUP_ROOT=/sys/fs/cgroup
+# what kubelet does not start without
+CGROUP_NEEDED='cpu cpuset memory pids'
 
 cgroup_is_v2() {
 	[ "$(stat -f -c %T "$CGROUP_ROOT")" = cgroup2fs ]
@@ -32,7 +34,7 @@ cgroup_v2_prepare() {
 	for controller in $(<"$CGROUP_ROOT/cgroup.controllers"); do
 		echo "+$controller" >"$CGROUP_ROOT/cgroup.subtree_control" 2>/dev/null || :
 	done
-	for controller in cpu cpuset memory pids; do
+	for controller in $CGROUP_NEEDED; do
 		grep -qw "$controller" "$CGROUP_ROOT/cgroup.subtree_control" ||
 			die "the cgroup controller '$controller' cannot be switched on"
 	done
@@ -65,9 +67,9 @@ cgroup_create() {
 # more process, and a cluster that waits for a compiler shows nothing of its own.
 cgroup_weigh() {
 	if cgroup_is_v2; then
-		echo 2000 >"$CGROUP_ROOT/$1/cpu.weight" 2>/dev/null || :
+		[ ! -e "$CGROUP_ROOT/$1/cpu.weight" ] || echo 2000 >"$CGROUP_ROOT/$1/cpu.weight"
 	else
-		echo 20480 >"$CGROUP_ROOT/cpu/$1/cpu.shares" 2>/dev/null || :
+		[ ! -e "$CGROUP_ROOT/cpu/$1/cpu.shares" ] || echo 20480 >"$CGROUP_ROOT/cpu/$1/cpu.shares"
 	fi
 }
 
