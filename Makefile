@@ -154,7 +154,7 @@ check-run: export KR_SRCDIR := $(CURDIR)
 check-run: export KR_BUILD := $(abspath $(BUILD))
 check-run: export LC_ALL := C.UTF-8
 check-run:
-	$(Q)prove --failures --comments --exec '$(CHECK_EXEC)' -j$(JOBS) $(PROVE_ARGS) $(TESTS)
+	$(Q)prove --failures --exec '$(CHECK_EXEC)' -j$(JOBS) $(PROVE_ARGS) $(TESTS)
 
 CLUSTER_VERSIONS ?= 1.36.3 1.32.2 1.20.2
 check-cluster:

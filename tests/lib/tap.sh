@@ -13,6 +13,8 @@
 #	empty "$out" 'nothing on stdout'
 #	done_testing
 #
+# Why a test failed goes to stderr, which prove lets through.
+#
 # $tmp is a folder of this test's own, removed at the end. HOME points into it, and KUBECONFIG is
 # unset, so that no test meets the cluster of the person who runs it.
 
@@ -57,8 +59,8 @@ ok() {
 		tap_result 0 "$tap_name"
 	else
 		tap_result 1 "$tap_name" || :
-		echo "# failed: $*"
-		sed 's/^/#   /' "$tmp/tap"
+		echo "# failed: $*" >&2
+		sed 's/^/#   /' "$tmp/tap" >&2
 	fi
 }
 
@@ -69,8 +71,8 @@ is() {
 		return
 	fi
 	tap_result 1 "$3" || :
-	printf ' got: %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /'
-	[ ! -s "$err" ] || sed 's/^/# stderr: /' "$err"
+	printf ' got: %s\nwant: %s\n' "$1" "$2" | sed 's/^/# /' >&2
+	[ ! -s "$err" ] || sed 's/^/# stderr: /' "$err" >&2
 }
 
 # has FILE TEXT NAME: the file contains the text
@@ -80,8 +82,8 @@ has() {
 		return
 	fi
 	tap_result 1 "$3" || :
-	echo "# '$2' is not in:"
-	sed 's/^/#   /' "$1"
+	echo "# '$2' is not in:" >&2
+	sed 's/^/#   /' "$1" >&2
 }
 
 # lacks FILE TEXT NAME: the file does not contain the text
@@ -91,8 +93,8 @@ lacks() {
 		return
 	fi
 	tap_result 1 "$3" || :
-	echo "# '$2' is in:"
-	sed 's/^/#   /' "$1"
+	echo "# '$2' is in:" >&2
+	sed 's/^/#   /' "$1" >&2
 }
 
 # empty FILE NAME
@@ -102,7 +104,7 @@ empty() {
 		return
 	fi
 	tap_result 1 "$2" || :
-	sed 's/^/#   /' "$1"
+	sed 's/^/#   /' "$1" >&2
 }
 
 # same FILE WANTED NAME: equal, byte for byte
@@ -112,7 +114,7 @@ same() {
 		return
 	fi
 	tap_result 1 "$3" || :
-	sed 's/^/# /' "$tmp/tap"
+	sed 's/^/# /' "$tmp/tap" >&2
 }
 
 # skip_all REASON: this machine cannot run these tests

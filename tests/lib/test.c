@@ -79,13 +79,14 @@ __attribute__((format(printf, 4, 5))) static bool test_report(bool held, const c
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	printf("# %s:%d: ", file, line);
+	/* to stderr, which prove lets through */
+	fprintf(stderr, "# %s:%d: ", file, line);
 	for (const char *c = text; *c; c++) {
-		putchar(*c);
+		fputc(*c, stderr);
 		if (*c == '\n' && c[1])
-			printf("#   ");
+			fputs("#   ", stderr);
 	}
-	putchar('\n');
+	fputc('\n', stderr);
 	return false;
 }
 
