@@ -663,10 +663,23 @@ static void api_object(struct lab_server *server, const struct http_request *req
 	api_answer(reply, &answer, result);
 }
 
+/* A line each: for tests of what the tool asks for, and may ask for. */
+static void api_record(const struct lab *lab, const struct http_request *request)
+{
+	const char *watch = http_query(request, "watch");
+
+	/* probes have no credential */
+	if (!lab->requests || !request->authorization)
+		return;
+	fprintf(lab->requests, "%s %s%s\n", request->method, request->path, watch ? " watch" : "");
+	fflush(lab->requests);
+}
+
 void api_handle(void *data, const struct http_request *request, struct http_reply *reply)
 {
 	struct lab_server *server = data;
 
+	api_record(server->lab, request);
 	if (fault_before(server->lab->fault, request, reply))
 		return;
 	if (!api_special(server, request, reply))

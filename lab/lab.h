@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "lab/loop.h"
@@ -151,7 +152,8 @@ struct lab {
 	struct dns *dns;
 	struct fault *fault;
 	struct control *control;
-	json_t *logs; /* owned; "namespace/pod": text */
+	json_t *logs;	/* owned; "namespace/pod": text */
+	FILE *requests; /* owned; where requests are written; NULL: nowhere */
 };
 
 /* A number below `limit`, reproducible from the seed. */

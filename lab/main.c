@@ -30,6 +30,7 @@ enum { MAIN_PACE = 10, MAIN_PLANES = 3, MAIN_WORKERS = 2 };
 struct main_options {
 	const char *scenario;
 	const char *folder;
+	const char *requests;
 	struct lab_options lab;
 	struct fault_options fault;
 	uint64_t hurry;
@@ -61,6 +62,7 @@ static void main_help(void)
 	      "processors)\n"
 	      "  --seed N            of everything random (1)\n"
 	      "  --folder PATH       keeps its files there, an empty or new folder\n"
+	      "  --requests FILE     writes each request to the API there, a line each\n"
 	      "  --kill-at N         kills COMMAND when it has made its N-th change\n"
 	      "  --kill-before N     the same, before the change happens\n"
 	      "  --fault-every N     one of N requests fails\n"
@@ -114,6 +116,10 @@ static int main_option(struct main_options *o, const char *name, const char *val
 	}
 	if (strcmp(name, "--folder") == 0) {
 		o->folder = value;
+		return 0;
+	}
+	if (strcmp(name, "--requests") == 0) {
+		o->requests = value;
 		return 0;
 	}
 	while (i < sizeof(numbers) / sizeof(numbers[0]) && strcmp(name, numbers[i].name) != 0)
@@ -320,7 +326,9 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	if (!lab)
 		return -1;
 	lab->fault = fault_new(&o->fault);
-	result = scenario_play(lab, o->scenario, err);
+	lab->requests = o->requests ? fopen(o->requests, "ae") : NULL;
+	result = o->requests && !lab->requests ? error_errno(err, "cannot write '%s'", o->requests)
+					       : scenario_play(lab, o->scenario, err);
 	if (result == 0)
 		result = main_put_wrapper(o, lab, beside, err);
 	if (result == 0)
@@ -329,6 +337,8 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 		result = main_live(o, lab, err);
 	*ret_status = lab->status;
 	fault_free(lab->fault);
+	if (lab->requests)
+		fclose(lab->requests);
 	cluster_free(lab);
 	return result;
 }
