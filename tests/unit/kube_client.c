@@ -94,6 +94,8 @@ static void test_refusals(void)
 		{403,
 		 STATUS(403, "Forbidden", "services is forbidden: User \\\"jane\\\" cannot get"),
 		 ERROR_API, "not allowed: services is forbidden: User \"jane\" cannot get"},
+		{403, STATUS(403, "Forbidden", "admission webhook \\\"w\\\" denied the request"),
+		 ERROR_API, "not allowed: admission webhook \"w\" denied the request"},
 		{422, STATUS(422, "Invalid", "field is immutable"), ERROR_API,
 		 "answers 422 Invalid to"},
 		{400, "<html>\n<body>no Kubernetes", ERROR_API, "<html> <body>no Kubernetes"},
@@ -118,6 +120,51 @@ static void test_refusals(void)
 			    rows[i].says);
 		CHECK(object == NULL);
 		world_close(&w);
+	}
+}
+
+static void test_forbidden(void)
+{
+#define WHERE " (share/kubectl-renumber)"
+	static const struct {
+		const char *said;
+		const char *becomes;
+	} rows[] = {
+		{"services \"a\" is forbidden: User \"jane\" cannot patch resource "
+		 "\"services/status\" in API group \"\" in the namespace \"shop\"",
+		 "user 'jane' may not patch services/status in namespace 'shop'; a role with this "
+		 "right is in rbac-run.yaml" WHERE},
+		{"x is forbidden: User \"jane\" cannot list resource \"daemonsets\" in API group "
+		 "\"apps\" at the cluster scope",
+		 "user 'jane' may not list daemonsets.apps; a role with this right is in "
+		 "rbac-read.yaml" WHERE},
+		{"forbidden: User \"jane\" cannot get path \"/version\"",
+		 "user 'jane' may not get /version; a role with this right is in "
+		 "rbac-read.yaml" WHERE},
+		/* what no manifest of ours grants */
+		{"secrets is forbidden: User \"jane\" cannot list resource \"secrets\" in API "
+		 "group \"\" at the cluster scope",
+		 "user 'jane' may not list secrets"},
+		{"x is forbidden: User \"jane\" cannot list resource \"foos\" in API group "
+		 "\"example.com\" at the cluster scope",
+		 "user 'jane' may not list foos.example.com"},
+		/* what the authorizer did not say */
+		{"admission webhook \"w\" denied the request: you cannot do that",
+		 "not allowed: admission webhook \"w\" denied the request: you cannot do that"},
+		{"User \"jane\" cannot", "not allowed: User \"jane\" cannot"},
+		{"User \"\" cannot list resource \"a\"",
+		 "not allowed: User \"\" cannot list resource \"a\""},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct kube_reply reply = {.status = 403,
+					   .message = (char *)(uintptr_t)rows[i].said};
+		auto_error struct error err = {0};
+
+		TEST("403: %s", rows[i].becomes);
+		CHECK(kube_reply_error(&reply, "GET /", "https://a", &err) == -1);
+		CHECK_INT(err.kind, ERROR_API);
+		CHECK_STR(error_text(&err), rows[i].becomes);
 	}
 }
 
@@ -762,6 +809,7 @@ int main(void)
 	test_paths();
 	test_get();
 	test_refusals();
+	test_forbidden();
 	test_reply();
 	test_repeats();
 	test_back_off();
