@@ -77,7 +77,8 @@ static const char *crashing_container(const json_t *pod)
 	return NULL;
 }
 
-static char *fetch_line(struct kube_client *kube, const json_t *pod, const char *container)
+static char *fetch_line(struct kube_client *kube, json_t *document, const json_t *pod,
+			const char *container)
 {
 	const struct kube_target target = {
 		.version = "v1",
@@ -100,7 +101,10 @@ static char *fetch_line(struct kube_client *kube, const json_t *pod, const char 
 	kube_path_query(&query, "limitBytes", "65536");
 	request.path = buffer_cstr(&query);
 	if (kube_client_send(kube, &request, &reply, &err) < 0) {
-		log_debug("observe: log of a crashed container: %s", error_text(&err));
+		if (reply.status == 403)
+			observe_without(document, &err);
+		else
+			log_debug("observe: log of a crashed container: %s", error_text(&err));
 		return NULL;
 	}
 	return telling_line(buffer_as_slice(&reply.body));
@@ -122,7 +126,7 @@ void observe_logs(struct kube_client *kube, json_t *document)
 		if (!container || asked == POD_MAX)
 			continue;
 		asked++;
-		line = fetch_line(kube, pod, container);
+		line = fetch_line(kube, document, pod, container);
 		if (!line)
 			continue;
 		place = alloc_format("%s/%s", json_path_text(pod, "metadata.namespace"),

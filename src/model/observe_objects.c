@@ -195,6 +195,28 @@ static int list_into(struct kube_client *kube, json_t *document, const char *nam
 	return kube_client_list_pages(kube, target, options, take_page, &listing, NULL, err);
 }
 
+void observe_without(json_t *document, const struct error *err)
+{
+	json_t *list = json_object_get(document, "withheld");
+	const json_t *known;
+	size_t i;
+
+	if (err->kind != ERROR_API) {
+		log_debug("observe: %s", error_text(err));
+		return;
+	}
+	if (!list) {
+		list = json_array();
+		json_object_set_new(document, "withheld", list);
+	}
+	json_array_foreach(list, i, known) {
+		if (strcmp(json_string_value(known), error_text(err)) == 0)
+			return;
+	}
+	json_array_append_new(list, json_string(error_text(err)));
+	log_warning("going on without it: %s", error_text(err));
+}
+
 /* What an operator may not be allowed to see, or a server does not have: said, and gone without. */
 static void list_optional(struct kube_client *kube, json_t *document, const char *name,
 			  const struct kube_target *target, const struct kube_list_options *options,
@@ -204,17 +226,18 @@ static void list_optional(struct kube_client *kube, json_t *document, const char
 
 	if (list_into(kube, document, name, target, options, trim, max, &err) < 0 &&
 	    err.kind != ERROR_NOT_FOUND)
-		log_debug("observe: %s", error_text(&err));
+		observe_without(document, &err);
 }
 
-static int get_optional(struct kube_client *kube, const struct kube_target *target, json_t **ret)
+static int get_optional(struct kube_client *kube, json_t *document,
+			const struct kube_target *target, json_t **ret)
 {
 	auto_error struct error err = {0};
 
 	if (kube_client_get(kube, target, ret, &err) == 0)
 		return 0;
 	if (err.kind != ERROR_NOT_FOUND)
-		log_debug("observe: %s", error_text(&err));
+		observe_without(document, &err);
 	return -1;
 }
 
@@ -287,7 +310,7 @@ static void config_maps(struct kube_client *kube, json_t *document)
 		auto_free char *place = alloc_format("%s/%s", wanted[i].space, name);
 		auto_json json_t *object = NULL;
 
-		if (get_optional(kube, &target, &object) == 0)
+		if (get_optional(kube, document, &target, &object) == 0)
 			json_object_set_new(maps, place,
 					    observe_trim(object, map_fields, COUNT(map_fields)));
 	}
@@ -306,7 +329,7 @@ static void kubernetes_endpoints(struct kube_client *kube, json_t *document)
 	auto_free char *version = NULL;
 	auto_json json_t *object = NULL;
 
-	if (get_optional(kube, &target, &object) == 0)
+	if (get_optional(kube, document, &target, &object) == 0)
 		json_object_set_new(document, "endpoints", trim_service(object));
 	if (kube_discovery_served(kube, slices.group, slices.plural, &version, &err) < 0 ||
 	    !version)
@@ -363,7 +386,7 @@ static void leftovers(struct kube_client *kube, json_t *document)
 		target.version = version;
 		list_optional(kube, document, "leftovers", &target, &ours, trim_leftover, 0);
 	}
-	if (get_optional(kube, &lease, &object) == 0)
+	if (get_optional(kube, document, &lease, &object) == 0)
 		json_array_append_new(json_object_get(document, "leftovers"),
 				      trim_leftover(object));
 }

@@ -28,6 +28,9 @@ void observe_surroundings(struct kube_client *kube, json_t *document);
 /* /readyz of each control plane. */
 void observe_health(struct kube_client *kube, json_t *document);
 
+/* Something was not to be had. What the server refused is said, once, and kept as "withheld". */
+void observe_without(json_t *document, const struct error *err);
+
 /* A copy with only these fields (paths as in text/json.h), absent ones left out. New reference. */
 json_t *observe_trim(const json_t *object, const char *const paths[], size_t count);
 

@@ -146,7 +146,7 @@ void observe_surroundings(struct kube_client *kube, json_t *document)
 		json_t *items = json_array();
 
 		if (surroundings_read(kube, i, items, &err) < 0) {
-			log_debug("observe: %s", error_text(&err));
+			observe_without(document, &err);
 			json_array_append_new(unseen, json_string(surroundings[i].plural));
 		}
 		json_object_set_new(document, surroundings[i].member, items);
