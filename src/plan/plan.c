@@ -202,6 +202,42 @@ static int plan_take_part(const json_t *object, const char *name, json_type type
 	return 0;
 }
 
+/* A list of texts, as everything that reads it takes for granted. */
+static int plan_check_texts(const json_t *list, const char *name, const char *file,
+			    struct error *err)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		if (!json_is_string(item))
+			return error_set(err, ERROR_PARSE,
+					 "'%s' is not a plan: '%s' has to be a list of texts", file,
+					 name);
+	}
+	return 0;
+}
+
+static int plan_check_consents(const json_t *consents, const char *file, struct error *err)
+{
+	const json_t *consent;
+	size_t i;
+
+	json_array_foreach(consents, i, consent) {
+		const json_t *subjects = json_object_get(consent, "subjects");
+
+		if (!json_path_text(consent, "code") || !json_path_text(consent, "message") ||
+		    !json_is_array(subjects))
+			return error_set(err, ERROR_PARSE,
+					 "'%s' is not a plan: consent %zu lacks code, message or "
+					 "subjects",
+					 file, i + 1);
+		if (plan_check_texts(subjects, "subjects", file, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* A run's id becomes a label value and a folder's name. */
 static bool plan_run_is_safe(const char *run)
 {
@@ -281,11 +317,14 @@ static int plan_parse_header(struct plan *plan, const json_t *object, const char
 	    plan_take_part(object, "map", JSON_ARRAY, file, &plan->map, err) < 0 ||
 	    plan_take_part(object, "digest", JSON_OBJECT, file, &plan->digest, err) < 0)
 		return -1;
-	if (plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err) < 0)
+	if (plan_take_part(object, "notes", JSON_ARRAY, file, &plan->notes, err) < 0 ||
+	    plan_check_texts(plan->from, "from", file, err) < 0 ||
+	    plan_check_texts(plan->notes, "notes", file, err) < 0)
 		return -1;
 	/* plans of earlier versions have neither */
 	if (json_object_get(object, "consents") &&
-	    plan_take_part(object, "consents", JSON_ARRAY, file, &plan->consents, err) < 0)
+	    (plan_take_part(object, "consents", JSON_ARRAY, file, &plan->consents, err) < 0 ||
+	     plan_check_consents(plan->consents, file, err) < 0))
 		return -1;
 	if (!json_object_get(object, "digestAfter"))
 		return 0;
