@@ -445,16 +445,30 @@ int step_keep_out_end(struct step_context *context, struct error *err)
 	return keep_out_label(context, false, err);
 }
 
+/* Its patch may have arrived although the answer was lost, and the run have stopped there. */
+static int keep_out_is_labelled(struct step_context *context, bool *ret, struct error *err)
+{
+	auto_json json_t *space = NULL;
+
+	if (kube_client_get(context->kube, &keep_out_namespace, &space, err) < 0)
+		return -1;
+	*ret = json_object_get(json_path(space, "metadata.labels"), KEEP_OUT_LABEL) != NULL;
+	return 0;
+}
+
 int step_keep_out_present(struct step_context *context, bool *ret_present, struct error *err)
 {
 	auto_json json_t *policy = NULL;
 	auto_json json_t *webhook = NULL;
+	bool labelled = false;
 
 	if (step_find(context, &keep_out_webhook, &webhook, err) < 0)
 		return -1;
 	if (keep_out_serves_policies(context) &&
 	    step_find(context, &keep_out_policy, &policy, err) < 0)
 		return -1;
-	*ret_present = policy || webhook;
+	if (keep_out_is_labelled(context, &labelled, err) < 0)
+		return -1;
+	*ret_present = policy || webhook || labelled;
 	return 0;
 }

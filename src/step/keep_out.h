@@ -30,7 +30,7 @@ must_check int step_keep_out_end(struct step_context *context, struct error *err
 must_check int step_keep_out_listed(struct step_context *context, const char *address,
 				    bool *ret_listed, struct error *err);
 
-/* Whether a policy or a webhook of ours is there. */
+/* Whether a policy or a webhook of ours is there, or the label that the webhook needs. */
 must_check int step_keep_out_present(struct step_context *context, bool *ret_present,
 				     struct error *err);
 

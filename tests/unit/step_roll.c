@@ -207,6 +207,34 @@ static void test_listed(void)
 		     "{\"subsets\":null}", false);
 }
 
+/* A step that was stopped anywhere is seen not to be done: what is left of it has to go. */
+static void check_present(const char *name, const char *webhook, const char *space, bool expected)
+{
+	const struct fake_step script[] = {
+		{"GET", WEBHOOKS "/kubectl-renumber-keep-out", NULL, webhook ? 200 : 404, NULL,
+		 webhook ? webhook : NOT_FOUND, 0},
+		{"GET", "/apis/admissionregistration.k8s.io", NULL, 404, NULL, NOT_FOUND, 0},
+		{"GET", "/api/v1/namespaces/default", NULL, 200, NULL, space, 0},
+	};
+	auto_error struct error err = {0};
+	struct world w = {0};
+	bool present = !expected;
+
+	TEST("%s", name);
+	world_open(&w, script, COUNT(script));
+	CHECK_OK(step_keep_out_present(&w.context, &present, &err), &err);
+	CHECK_INT(present, expected);
+	world_close(&w);
+}
+
+static void test_present(void)
+{
+	check_present("nothing is left", NULL, "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", false);
+	check_present("a webhook is left", "{}", "{\"metadata\":{}}", true);
+	check_present("only the namespace's label is left", NULL,
+		      "{\"metadata\":{\"labels\":{\"kubectl-renumber/keep-out\":\"true\"}}}", true);
+}
+
 #define CANARY "/api/v1/namespaces/kube-system/services/renumber-converge"
 #define CANARY_SLICES SLICES "kube-system/endpointslices"
 #define NODES                                                                                 \
@@ -269,6 +297,7 @@ int main(void)
 	clock_set_virtual(1000, 1764000000);
 	test_freeze();
 	test_listed();
+	test_present();
 	test_converge();
 	return test_done();
 }
