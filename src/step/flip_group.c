@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kube/flip.h"
+#include "net/cidr.h"
 #include "step/flip.h"
 #include "step/group.h"
 #include "step/kinds.h"
@@ -283,6 +284,44 @@ static bool flips_is_other(const struct flips *f, const struct plan_step *item,
 	       !step_service_holds(service, json_object_get(item->parameters, "from"));
 }
 
+static bool flips_is_of_old_range(const struct flips *f, const char *address)
+{
+	struct net_address wanted;
+	const json_t *range;
+	size_t i;
+
+	if (!net_address_read(slice_of(address), &wanted))
+		return false;
+	json_array_foreach(f->context->plan->from, i, range) {
+		auto_error struct error ignored = {0};
+		struct net_cidr_list old;
+
+		if (net_cidr_list_parse_sloppy(slice_of(json_string_value(range)), &old,
+					       &ignored) == 0 &&
+		    net_cidr_list_contains(&old, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* It stays as it is, and the others go back all the same. In the old range it stands in nobody's way;
+ * else the ranges must not go back before somebody has looked at it. */
+static void flips_leave_other(struct flips *f, size_t i, const json_t *service)
+{
+	const char *address = json_path_text(service, "spec.clusterIP");
+	const char *subject = f->group.items[i].subject;
+
+	if (flips_is_of_old_range(f, address)) {
+		log_warning("%s has the address %s, which is not from this run; it stays as it is",
+			    subject, address);
+		f->moves[i].phase = FLIP_DONE;
+		return;
+	}
+	f->moves[i].phase = FLIP_FAILED;
+	error_put(&f->moves[i].error, ERROR_REFUSED,
+		  "it has the address %s, which is not from this run; it stays as it is", address);
+}
+
 /* Fetches what still waits; gives the number. */
 static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 {
@@ -302,12 +341,10 @@ static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 		if (!services[i])
 			log_warning("%s is gone since the plan was made; there is nothing to move",
 				    item->subject);
-		else if (flips_is_other(f, item, services[i]))
-			result = error_set(err, ERROR_REFUSED,
-					   "%s has the address %s, which is not from this run; it "
-					   "stays as it is",
-					   item->subject,
-					   json_path_text(services[i], "spec.clusterIP"));
+		if (services[i] && flips_is_other(f, item, services[i])) {
+			flips_leave_other(f, i, services[i]);
+			continue;
+		}
 		if (flip_is_done(item, services[i])) {
 			move->phase = FLIP_DONE;
 			continue;
