@@ -198,6 +198,8 @@ install: all
 	install -m 755 $(CLI) $(AGENT) $(filter-out %.so,$(LAB)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard doc/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	$(if $(wildcard doc/*.5),install -m 644 $(wildcard doc/*.5) $(DESTDIR)$(PREFIX)/share/man/man5)
+	install -d $(DESTDIR)$(PREFIX)/share/kubectl-renumber
+	install -m 644 deploy/rbac-read.yaml deploy/rbac-run.yaml $(DESTDIR)$(PREFIX)/share/kubectl-renumber
 	tools/install-completion $(CLI) $(DESTDIR)$(PREFIX) $(SHELLS)
 
 VERSION = $(call once,VERSION,$(shell tools/version))

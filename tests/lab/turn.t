@@ -78,7 +78,7 @@ HERE=$tmp
 export HERE
 # within SCENARIO SCRIPT
 within() {
-	renumber-lab --scenario "$1" --hurry 20 --pace 20 -- sh "$tmp/$2" >"$tmp/lab.out" 2>&1 </dev/null ||
+	renumber-lab --scenario "$1" --hurry 20 --pace 20 --requests "$tmp/requests" -- sh "$tmp/$2" >"$tmp/lab.out" 2>&1 </dev/null ||
 		sed 's/^/# /' "$tmp/lab.out"
 }
 within healthy roll
@@ -104,4 +104,7 @@ same "$tmp/slices-again" "$tmp/slices-whole" 'and is back in it, although the ru
 lacks "$tmp/covers" '-back"' 'no cover of the way back is left'
 has "$tmp/certificate-theirs.err" 'was changed by somebody' 'a certificate that somebody changed is said'
 same "$tmp/stayed.crt" "$tmp/theirs.crt" 'and stays'
+"$KR_SRCDIR/tests/lib/rights" attributes <"$tmp/requests" | "$KR_SRCDIR/tests/lib/rights" missing renumber-run \
+	"$KR_SRCDIR/deploy/rbac-read.yaml" "$KR_SRCDIR/deploy/rbac-run.yaml" >"$out"
+empty "$out" 'deploy/rbac-run.yaml grants each request of a run that turns round'
 done_testing

@@ -17,7 +17,7 @@ SCRIPT
 whole() {
 	scenario=$1 status=0
 	shift
-	renumber-lab --scenario "$scenario" --hurry 20 --pace 20 -- sh "$tmp/do" "$@" >"$out" 2>"$err" || status=$?
+	renumber-lab --scenario "$scenario" --hurry 20 --pace 20 --requests "$tmp/requests" -- sh "$tmp/do" "$@" >"$out" 2>"$err" || status=$?
 	is "$status" 0 "$scenario: plan $*, apply, apply, finalize, verify"
 	has "$out" 'the cluster is whole on 10.17.0.0/16' "$scenario: whole"
 }
@@ -29,4 +29,7 @@ done
 for scenario in healthy healthy-1.33 healthy-1.32 healthy-1.20; do
 	whole $scenario --to 10.17.0.0/16
 done
+"$KR_SRCDIR/tests/lib/rights" attributes <"$tmp/requests" | "$KR_SRCDIR/tests/lib/rights" missing renumber-run \
+	"$KR_SRCDIR/deploy/rbac-read.yaml" "$KR_SRCDIR/deploy/rbac-run.yaml" >"$out"
+empty "$out" 'deploy/rbac-run.yaml grants each request of these runs'
 done_testing
