@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "step/service.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -30,12 +31,17 @@ bool step_service_holds(const json_t *service, const json_t *addresses)
 
 int step_slice_version(struct step_context *context, char **ret, struct error *err)
 {
-	char *version = NULL;
+	auto_free char *version = NULL;
 
-	if (kube_discovery_served(context->kube, "discovery.k8s.io", "endpointslices", &version,
-				  err) < 0)
-		return -1;
-	*ret = version ? version : alloc_text("v1");
+	/* asked once: waits look at slices many times a second, and no server drops what it served */
+	if (!context->slice_version[0]) {
+		if (kube_discovery_served(context->kube, "discovery.k8s.io", "endpointslices",
+					  &version, err) < 0)
+			return -1;
+		snprintf(context->slice_version, sizeof(context->slice_version), "%s",
+			 version ? version : "v1");
+	}
+	*ret = alloc_text(context->slice_version);
 	return 0;
 }
 

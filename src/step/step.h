@@ -31,8 +31,9 @@ struct step_context {
 							  const char *fmt, ...);
 	/* When default/kubernetes got its new address, wall seconds; 0: not in this run. NULL: 0. */
 	int64_t (*moved_at)(struct step_context *context);
-	int64_t window_ms; /* how long connections to old addresses are watched */
-	void *data;	   /* the executor's */
+	int64_t window_ms;	/* how long connections to old addresses are watched */
+	char slice_version[32]; /* in which EndpointSlices are served; empty: not asked yet */
+	void *data;		/* the executor's */
 };
 
 /*
