@@ -5,7 +5,7 @@
 # make check-cluster       real clusters (root, network namespaces); ARGS='1.36.3 incident-delete'
 # make bench [ONLY=NAME]   one line for each ratio
 # make demo                the main job, shown
-# make campaign RUNS=20 SEED=1 [ONLY=I]   harm done to runs in the lab, and what must hold after it
+# make campaign RUNS=20 SEED=1 [ONLY=I]   harm done to runs in the lab, and what must hold after it (JOBS at a time)
 # make install DESTDIR= PREFIX=/usr/local
 # make fuzz [ONLY=NAME] [FUZZ_SECONDS=10], make coverage, make dist, make distcheck, make clean
 # SAN=address,undefined    sanitizers, objects in build-address,undefined/
@@ -20,6 +20,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 10
 BUILD := build$(if $(SAN),-$(SAN))
 Q := $(if $(filter 1,$(V) $(VERBOSE)),,@)
+comma := ,
 say = $(if $(Q),@printf '  %-7s %s\n' '$(1)' '$(2)')
 # one level of -j for those who gave none
 parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -56,7 +57,8 @@ TEST_LIB_OBJ := $(call obj,$(filter-out tests/lib/fuzz_replay.c,$(wildcard tests
 
 CLI := $(if $(wildcard src/main.c),$(BUILD)/kubectl-renumber)
 AGENT := $(if $(wildcard src/agent/main.c),$(BUILD)/renumber-agent)
-LAB := $(if $(wildcard lab/main.c),$(BUILD)/renumber-lab $(BUILD)/renumber-lab-hurry.so)
+LAB := $(if $(wildcard lab/main.c),$(BUILD)/renumber-lab $(BUILD)/renumber-lab-shim \
+	$(BUILD)/renumber-lab-agent $(BUILD)/renumber-lab-hurry.so)
 UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 # programs that the scripts of these folders run
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.c tests/crash/*.c))
@@ -122,11 +124,32 @@ $(BUILD)/renumber-lab: $(BUILD)/lab/main.o $(LAB_OBJ) $(BUILD)/libkr.a
 	$(Q)$(CC) $(KR_LDFLAGS) -pie -o $@ $^ $(PKG_LIBS) $(LAB_LIBS)
 	$(split)
 
+# small and static, because it is started often
+$(BUILD)/renumber-lab-shim: $(BUILD)/lab/shim/main.o $(BUILD)/lab/shim.o $(BUILD)/lab/ask.o $(BUILD)/libagent.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(KR_LDFLAGS) $(if $(SAN),,-static) -o $@ $^ $(if $(SAN),$(AGENT_LIBS),-ljansson)
+	$(split)
+
+# the agent for labs whose clock is shared: the same objects, but libc's clocks and files are those
+# of lab/hurry
+HURRY_WRAPS := clock_gettime time nanosleep poll __poll_chk open write fsync rename link unlink
+HURRY_SRC := $(wildcard lab/hurry/*.c)
+$(BUILD)/lab/hurry/%.wrapped.o: lab/hurry/%.c lab/hurry/hook.h lab/hurry/page.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KR_CFLAGS) -DHURRY_WRAPPED -Wno-missing-prototypes -c -o $@ $<
+$(BUILD)/renumber-lab-agent: $(BUILD)/src/agent/main.o $(patsubst %.c,$(BUILD)/%.wrapped.o,$(HURRY_SRC)) $(BUILD)/libagent.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(KR_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(HURRY_WRAPS)) $(if $(SAN),-pie,-static) -o $@ $^ \
+		$(AGENT_LIBS) 2>$@.log; status=$$?; \
+		grep -vE 'in statically linked applications|libcrypto.*: in function' $@.log >&2; rm -f $@.log; exit $$status
+	$(split)
+
 # preloaded into programs that may be of another kind: neither sanitizers nor -pie
-$(BUILD)/renumber-lab-hurry.so: lab/hurry/hurry.c
+$(BUILD)/renumber-lab-hurry.so: $(HURRY_SRC) lab/hurry/hook.h lab/hurry/page.h
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -I. $(WARNINGS) -Wno-missing-prototypes -O2 -fPIC -fvisibility=hidden -shared -o $@ \
+		$(HURRY_SRC) -ldl
 
 LAB_UNIT := $(filter $(BUILD)/tests/unit/lab_%,$(UNIT))
 $(LAB_UNIT): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtest.a $(BUILD)/liblab.a $(BUILD)/libkr.a
@@ -177,7 +200,7 @@ SEED ?= 1
 campaign:
 	@tools/install-deps
 	@+$(MAKE) --no-print-directory $(parallel) all
-	$(Q)KR_BUILD=$(abspath $(BUILD)) tools/campaign $(RUNS) $(SEED) $(ONLY)
+	$(Q)KR_BUILD=$(abspath $(BUILD)) JOBS=$(JOBS) tools/campaign $(RUNS) $(SEED) $(ONLY)
 
 fuzz:
 	@+$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/fuzz SAN=fuzzer-no-link,address,undefined \
@@ -195,7 +218,7 @@ coverage:
 SHELLS := bash zsh fish
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 755 $(CLI) $(AGENT) $(filter-out %.so,$(LAB)) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(CLI) $(AGENT) $(filter-out %.so %-lab-agent,$(LAB)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard doc/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	$(if $(wildcard doc/*.5),install -m 644 $(wildcard doc/*.5) $(DESTDIR)$(PREFIX)/share/man/man5)
 	install -d $(DESTDIR)$(PREFIX)/share/kubectl-renumber

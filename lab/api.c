@@ -16,7 +16,7 @@
 #include "text/json.h"
 
 #define API_TOKEN "Bearer lab"
-enum { API_ROUGH_PAGE = 7 };
+enum { API_ROUGH_PAGE = 7, API_MS = 1 /* of work, a request */ };
 
 static void api_target_release(struct api_target *target)
 {
@@ -680,6 +680,7 @@ void api_handle(void *data, const struct http_request *request, struct http_repl
 	struct lab_server *server = data;
 
 	api_record(server->lab, request);
+	loop_spend(server->lab->loop, API_MS);
 	if (fault_before(server->lab->fault, request, reply))
 		return;
 	if (!api_special(server, request, reply))

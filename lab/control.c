@@ -10,15 +10,16 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "lab/ask.h"
+#include "lab/beat.h"
 #include "lab/dns.h"
 #include "lab/fault.h"
 #include "lab/folder.h"
+#include "lab/hurry/page.h"
 #include "lab/node.h"
 #include "lab/proxy.h"
 #include "lab/relay.h"
 #include "text/json.h"
-
-enum { CONTROL_LINE = 65536 };
 
 struct control_client {
 	struct control *control;
@@ -67,11 +68,13 @@ static json_t *control_relay(struct lab_node *node, const json_t *request)
 	auto_error struct error err = {0};
 	auto_free char *place = NULL;
 	uint16_t local = 0;
+	bool is_server;
 	int result;
 
 	if (!address || !protocol || !port || port > 65535)
 		return control_problem("it does not say which address");
-	if (port == node->lab->port && strncmp(address, "127.", 4) == 0)
+	is_server = port == node->lab->port && strncmp(address, "127.", 4) == 0;
+	if (is_server && !loop_is_shared(node->lab->loop))
 		return json_pack("{s:s,s:i,s:b}", "address", address, "port", (int)port, "answers",
 				 1);
 	place = proxy_path(node, address, port, protocol);
@@ -80,7 +83,7 @@ static json_t *control_relay(struct lab_node *node, const json_t *request)
 	if (result < 0)
 		return control_problem(error_text(&err));
 	return json_pack("{s:s,s:i,s:b}", "address", "127.0.0.1", "port", (int)local, "answers",
-			 place != NULL);
+			 (int)(is_server || place));
 }
 
 static double control_seconds(const struct lab *lab, int64_t at)
@@ -113,6 +116,41 @@ static json_t *control_client(struct lab *lab, const json_t *request)
 	return json_object();
 }
 
+/* What goes wrong with files; says how many operations there were since the last time. */
+static void control_arm_disk(struct lab *lab, const json_t *request, json_t *answer)
+{
+	static const char *const harms[] = {
+		[HURRY_WELL] = "",
+		[HURRY_KILL] = "kill",
+		[HURRY_KILL_TORN] = "torn",
+		[HURRY_KILL_DONE] = "done",
+		[HURRY_POWER] = "power",
+		[HURRY_FULL] = "full",
+		[HURRY_READONLY] = "readonly",
+		[HURRY_SYNC] = "sync",
+	};
+	static const char *const members[HURRY_WHO][4] = {
+		[HURRY_TOOL] = {"toolAt", "toolHarm", "toolWrites", "toolHits"},
+		[HURRY_AGENT] = {"agentAt", "agentHarm", "agentWrites", "agentHits"},
+	};
+	struct hurry_page *page = beat_page(lab->beat);
+
+	if (!page)
+		return;
+	page->random = (uint64_t)json_path_int(request, "seed", 1);
+	page->jump_ns = 0;
+	for (size_t who = 0; who < HURRY_WHO; who++) {
+		struct hurry_disk *d = &page->disk[who];
+
+		json_object_set_new(answer, members[who][2], json_integer(d->done));
+		json_object_set_new(answer, members[who][3], json_integer(d->hits));
+		*d = (struct hurry_disk){.at = json_path_int(request, members[who][0], 0)};
+		for (size_t i = 0; i < sizeof(harms) / sizeof(harms[0]); i++)
+			if (json_path_is(request, members[who][1], harms[i]))
+				d->harm = (int64_t)i;
+	}
+}
+
 static json_t *control_arm(struct lab *lab, const json_t *request)
 {
 	const struct fault_options options = {
@@ -126,6 +164,7 @@ static json_t *control_arm(struct lab *lab, const json_t *request)
 				   "faults", (json_int_t)fault_count(lab->fault));
 
 	fault_arm(lab->fault, &options);
+	control_arm_disk(lab, request, answer);
 	return answer;
 }
 
@@ -262,18 +301,9 @@ static void control_accept(void *data, uint32_t events)
 	if (fd < 0)
 		return;
 	client = ALLOC_NEW(struct control_client);
-	*client = (struct control_client){control, fd, {.max = CONTROL_LINE}, control->clients};
+	*client = (struct control_client){control, fd, {.max = ASK_LINE}, control->clients};
 	control->clients = client;
 	loop_watch(control->lab->loop, fd, EPOLLIN, control_ready, client);
-}
-
-static int control_address(const char *folder, struct sockaddr_un *ret, struct error *err)
-{
-	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/control", folder) >=
-	    (int)sizeof(ret->sun_path))
-		return error_set(err, ERROR_USAGE, "the folder '%s' has too long a name", folder);
-	return 0;
 }
 
 struct control *control_open(struct lab *lab, struct error *err)
@@ -282,7 +312,7 @@ struct control *control_open(struct lab *lab, struct error *err)
 	struct sockaddr_un address;
 	struct control *control;
 
-	if (control_address(lab->folder, &address, err) < 0)
+	if (ask_address(lab->folder, &address, err) < 0)
 		return NULL;
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 128) < 0) {
@@ -307,46 +337,4 @@ void control_free(struct control *control)
 	loop_forget(control->lab->loop, control->fd);
 	close(control->fd);
 	free(control);
-}
-
-/* --- the other side --------------------------------------------------------------------------- */
-
-int control_connect(const char *folder, int *ret_fd, struct error *err)
-{
-	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address;
-
-	if (control_address(folder, &address, err) < 0)
-		return -1;
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_set(err, ERROR_NETWORK, "the lab does not run any more");
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-json_t *control_ask(int fd, json_t *request, struct error *err)
-{
-	auto_json json_t *asked = request;
-	auto_free char *text = json_print(asked);
-	auto_buffer struct buffer line = {0};
-	auto_buffer struct buffer answer = {.max = CONTROL_LINE};
-	char chunk[4096];
-	ssize_t got;
-
-	buffer_format(&line, "%s\n", text);
-	if (send(fd, line.ptr, line.len, MSG_NOSIGNAL) != (ssize_t)line.len) {
-		error_set(err, ERROR_NETWORK, "the lab does not run any more");
-		return NULL;
-	}
-	while (!memchr(buffer_cstr(&answer), '\n', answer.len)) {
-		got = recv(fd, chunk, sizeof(chunk), 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			error_set(err, ERROR_NETWORK, "the lab does not answer");
-			return NULL;
-		}
-		buffer_append(&answer, chunk, (size_t)got);
-	}
-	return json_parse(slice_trim(buffer_as_slice(&answer)), "the lab's answer", err);
 }

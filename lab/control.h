@@ -15,17 +15,15 @@
  *	{"do":"metrics","node":"cp1"} => as the agent's proxy-metrics answers
  *	{"do":"effect","before":true} => {"go":true}: an agent is about to change something
  *	{"do":"client","pid":4711} => {}: the tool, which faults kill
- *	{"do":"arm","killAt":7,"before":true,"cut":false,"every":50,"seed":1} => {"effects":…,"faults":…} since the
- *		last time
+ *	{"do":"arm","killAt":7,"before":true,"cut":false,"every":50,"seed":1} => {"effects":…,"faults":…} since
+ *		the last time; where the clock is shared, with "toolAt":9,"toolHarm":"power" (kill, torn,
+ *		done, power, full, readonly, sync: see lab/hurry/page.h) and the same for "agent…", and
+ *		"toolWrites", "toolHits" … in the answer
  *	{"do":"dump","file":"/…"} => {}: writes {plural: {key: object}} of all types there
  */
 struct control;
 
 must_check struct control *control_open(struct lab *lab, struct error *err);
 void control_free(struct control *control);
-
-/* What a client asks, in another process. NULL when the lab does not answer. */
-must_check json_t *control_ask(int fd, json_t *request, struct error *err);
-must_check int control_connect(const char *folder, int *ret_fd, struct error *err);
 
 #endif

@@ -151,6 +151,7 @@ struct lab {
 	struct relay *balancer;
 	struct dns *dns;
 	struct fault *fault;
+	struct beat *beat; /* NULL: the clock is not shared */
 	struct control *control;
 	json_t *logs;	/* owned; "namespace/pod": text */
 	FILE *requests; /* owned; where requests are written; NULL: nowhere */

@@ -41,6 +41,9 @@ struct loop {
 	size_t watcher_count;
 	loop_before *before;
 	void *before_data;
+	const struct loop_share *share; /* NULL: not shared */
+	void *share_data;
+	int64_t began; /* the clock when it was shared */
 };
 
 static int64_t loop_real_ms(void)
@@ -75,13 +78,16 @@ void loop_free(struct loop *l)
 
 int64_t loop_now(const struct loop *l)
 {
-	return l->running ? l->now + (clock_monotonic_ms() - l->started_ms) * l->pace : l->now;
+	return l->running && !l->share ? l->now + (clock_monotonic_ms() - l->started_ms) * l->pace
+				       : l->now;
 }
 
 int64_t loop_wall_ms(const struct loop *l, int64_t at)
 {
 	int64_t since = at - l->now;
 
+	if (l->share)
+		return l->started_wall_ms + at - l->began;
 	return l->started_wall_ms + (since > 0 ? since / l->pace : since);
 }
 
@@ -212,7 +218,7 @@ static bool loop_fire(struct loop *l, int64_t until)
 	loop_take(l, timer);
 	due = *timer;
 	free(timer);
-	if (!l->running && due.at > l->now)
+	if ((!l->running || l->share) && due.at > l->now)
 		l->now = due.at;
 	due.fn(due.data);
 	return true;
@@ -232,6 +238,8 @@ void loop_jump(struct loop *l, int64_t ms)
 void loop_start(struct loop *l)
 {
 	l->running = true;
+	if (l->share)
+		return;
 	l->started_ms = clock_monotonic_ms();
 	l->started_wall_ms = loop_real_ms();
 }
@@ -251,16 +259,50 @@ static int loop_patience(const struct loop *l)
 	return ms < 0 ? 0 : ms > 1000 ? 1000 : (int)ms;
 }
 
-void loop_run(struct loop *l)
+void loop_share(struct loop *l, const struct loop_share *share, void *data)
+{
+	l->share = share;
+	l->share_data = data;
+	l->began = l->now;
+	l->started_wall_ms = loop_real_ms();
+}
+
+bool loop_is_shared(const struct loop *l)
+{
+	return l->share != NULL;
+}
+
+void loop_spend(struct loop *l, int64_t ms)
+{
+	if (!l->share)
+		return;
+	l->now += ms;
+	l->share->reached(l->share_data, l->now);
+}
+
+/* Waits and calls whoever is ready; says how many were. */
+static int loop_turn(struct loop *l, int wait)
 {
 	struct epoll_event events[LOOP_EVENTS];
+	int count = epoll_wait(l->epoll, events, LOOP_EVENTS, wait);
 
-	l->stopped = false;
+	for (int i = 0; i < count; i++) {
+		uint64_t id = events[i].data.u64;
+		const struct loop_watcher *w = &l->watchers[(uint32_t)id];
+
+		/* an earlier one of this round may have forgotten it */
+		if (w->fn && w->life == id >> 32)
+			w->fn(w->data, events[i].events);
+	}
+	return count;
+}
+
+static void loop_run_paced(struct loop *l)
+{
 	while (!l->stopped) {
 		int64_t now = loop_now(l);
 		int wait;
 		int asked;
-		int count;
 
 		for (int i = 0; i < 1000 && loop_fire(l, now); i++)
 			;
@@ -268,16 +310,46 @@ void loop_run(struct loop *l)
 		wait = loop_patience(l);
 		if (asked >= 0 && (wait < 0 || asked < wait))
 			wait = asked;
-		if (l->stopped)
-			break;
-		count = epoll_wait(l->epoll, events, LOOP_EVENTS, wait);
-		for (int i = 0; i < count; i++) {
-			uint64_t id = events[i].data.u64;
-			const struct loop_watcher *w = &l->watchers[(uint32_t)id];
-
-			/* an earlier one of this round may have forgotten it */
-			if (w->fn && w->life == id >> 32)
-				w->fn(w->data, events[i].events);
-		}
+		if (!l->stopped)
+			loop_turn(l, wait);
 	}
+}
+
+/* Everything is still: the clock goes on to what comes next. */
+static void loop_pass(struct loop *l, int64_t until)
+{
+	if (l->timer_count && l->timers[0]->at < until)
+		until = l->timers[0]->at;
+	if (until > l->now)
+		l->now = until;
+	for (int i = 0; i < 1000 && loop_fire(l, l->now); i++)
+		;
+	l->share->reached(l->share_data, l->now);
+}
+
+static void loop_run_shared(struct loop *l)
+{
+	while (!l->stopped) {
+		int asked = l->before ? l->before(l->before_data) : -1;
+		int64_t until;
+
+		if (loop_turn(l, 0) > 0)
+			continue;
+		until = l->share->until(l->share_data);
+		if (until < 0)
+			loop_turn(l, asked);
+		else if (l->share->busy(l->share_data))
+			loop_turn(l, 1);
+		else
+			loop_pass(l, until);
+	}
+}
+
+void loop_run(struct loop *l)
+{
+	l->stopped = false;
+	if (l->share)
+		loop_run_shared(l);
+	else
+		loop_run_paced(l);
 }

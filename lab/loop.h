@@ -52,6 +52,23 @@ void loop_jump(struct loop *l, int64_t ms);
 /* From here on the clock runs. */
 void loop_start(struct loop *l);
 
+/*
+ * The clock is shared instead: it stands still until somebody sleeps, and then passes at once.
+ * `until`: when the first of those who sleep is to be told, or -1 when nobody does. `reached`: so late
+ * it is now. `busy`: somebody who does not sleep must get on with his work before time passes.
+ */
+struct loop_share {
+	int64_t (*until)(void *data);
+	void (*reached)(void *data, int64_t now);
+	bool (*busy)(void *data);
+};
+/* Before loop_start; `share` is borrowed. */
+void loop_share(struct loop *l, const struct loop_share *share, void *data);
+/* True when it is. */
+bool loop_is_shared(const struct loop *l);
+/* So much time passes by work that is done, while the clock is shared. */
+void loop_spend(struct loop *l, int64_t ms);
+
 /* Until loop_stop. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);

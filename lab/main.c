@@ -5,6 +5,7 @@
  * it ends.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "lab/beat.h"
 #include "lab/cluster.h"
 #include "lab/fault.h"
 #include "lab/folder.h"
@@ -34,6 +37,7 @@ struct main_options {
 	struct lab_options lab;
 	struct fault_options fault;
 	uint64_t hurry;
+	bool shared;	/* the clock */
 	char **command; /* NULL: until it is interrupted */
 };
 
@@ -57,6 +61,8 @@ static void main_help(void)
 	      "  --control-planes N  (3)\n"
 	      "  --hurry N           the tool sleeps a N-th of what it means to, and does not "
 	      "notice\n"
+	      "  --clock shared      instead: it stands still until the tool sleeps, and then "
+	      "passes at once\n"
 	      "  --pace N            the cluster's clock runs so many times as fast (10)\n"
 	      "  --sparing N         probes ask so many times less often (4 with less than 4 "
 	      "processors)\n"
@@ -120,6 +126,10 @@ static int main_option(struct main_options *o, const char *name, const char *val
 	}
 	if (strcmp(name, "--requests") == 0) {
 		o->requests = value;
+		return 0;
+	}
+	if (strcmp(name, "--clock") == 0 && strcmp(value, "shared") == 0) {
+		o->shared = true;
 		return 0;
 	}
 	while (i < sizeof(numbers) / sizeof(numbers[0]) && strcmp(name, numbers[i].name) != 0)
@@ -199,19 +209,38 @@ static int main_put_wrapper(const struct main_options *o, const struct lab *lab,
 			    struct error *err)
 {
 	auto_free char *path = alloc_format("%s/bin/kubectl-renumber", lab->folder);
-	auto_free char *hurry = o->hurry ? alloc_format("LD_PRELOAD='%s/renumber-lab-hurry.so' "
-							"RENUMBER_LAB_HURRY=%llu\n"
-							"export LD_PRELOAD RENUMBER_LAB_HURRY\n",
-							beside, (unsigned long long)o->hurry)
-					 : alloc_text("");
-	auto_free char *text = alloc_format(
+	auto_free char *hurry = alloc_text("");
+	auto_free char *text = NULL;
+
+	if (o->shared || o->hurry) {
+		free(hurry);
+		hurry = alloc_format("LD_PRELOAD='%s/renumber-lab-hurry.so' %s%llu%s\n"
+				     "export LD_PRELOAD RENUMBER_LAB_HURRY RENUMBER_LAB_CLOCK\n",
+				     beside, "RENUMBER_LAB_HURRY=",
+				     (unsigned long long)(o->hurry ? o->hurry : 1),
+				     o->shared ? " RENUMBER_LAB_CLOCK=\"$RENUMBER_LAB\"" : "");
+	}
+	text = alloc_format(
 		"#!/bin/sh\n[ -z \"$RENUMBER_LAB_CLIENT\" ] || '%s' as-control '%s' "
 		"'{\"do\":\"client\",\"pid\":'$$'}' >/dev/null\n%sexec '%s/kubectl-renumber' "
-		"--ssh-command \"env -u LD_PRELOAD '%s' as-ssh '%s'\" "
-		"--state-dir '%s/state' \"$@\"\n",
+		"--ssh-command \"'%s' as-ssh '%s'\" --state-dir '%s/state' \"$@\"\n",
 		lab->program, lab->folder, hurry, beside, lab->program, lab->folder, lab->folder);
-
 	return folder_write(path, slice_of(text), 0755, err);
+}
+
+enum { MAIN_AGENT_HEAD = 4096 };
+
+/* What is streamed to a node is thrown away there: the real agent is at hand. Its head will do. */
+static int main_put_agent(const struct lab *lab, struct error *err)
+{
+	auto_free char *path = alloc_format("%s/renumber-agent", lab->folder);
+	auto_close int fd = open(lab->agent, O_RDONLY | O_CLOEXEC);
+	char head[MAIN_AGENT_HEAD];
+	ssize_t len = fd < 0 ? -1 : read(fd, head, sizeof(head));
+
+	if (len < 0)
+		return error_errno(err, "cannot read '%s'", lab->agent);
+	return folder_write(path, (struct slice){head, (size_t)len}, 0755, err);
 }
 
 static void main_environment(const struct lab *lab)
@@ -219,10 +248,11 @@ static void main_environment(const struct lab *lab)
 	const char *old = getenv("PATH");
 	auto_free char *path = alloc_format("%s/bin:%s", lab->folder, old ? old : "/usr/bin:/bin");
 	auto_free char *config = alloc_format("%s/kubeconfig", lab->folder);
+	auto_free char *agent = alloc_format("%s/renumber-agent", lab->folder);
 
 	setenv("PATH", path, 1);
 	setenv("KUBECONFIG", config, 1);
-	setenv("KUBECTL_RENUMBER_AGENT", lab->agent, 1);
+	setenv("KUBECTL_RENUMBER_AGENT", agent, 1);
 	setenv("RENUMBER_LAB", lab->folder, 1);
 }
 
@@ -315,22 +345,30 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	auto_free char *beside = NULL;
 	auto_free char *agent = NULL;
+	auto_free char *shim = NULL;
 	struct lab *lab;
 	int result;
 
 	if (len < 0)
 		return error_errno(err, "cannot tell where this program is");
 	beside = alloc_text_n(program, (size_t)(strrchr(program, '/') - program));
-	agent = file_join(beside, "renumber-agent");
-	lab = cluster_new(&o->lab, folder, program, agent, err);
+	agent = file_join(beside, o->shared ? "renumber-lab-agent" : "renumber-agent");
+	shim = file_join(beside, "renumber-lab-shim");
+	lab = cluster_new(&o->lab, folder, shim, agent, err);
 	if (!lab)
 		return -1;
 	lab->fault = fault_new(&o->fault);
 	lab->requests = o->requests ? fopen(o->requests, "ae") : NULL;
 	result = o->requests && !lab->requests ? error_errno(err, "cannot write '%s'", o->requests)
 					       : scenario_play(lab, o->scenario, err);
+	if (result == 0 && o->shared) {
+		lab->beat = beat_open(lab, err);
+		result = lab->beat ? 0 : -1;
+	}
 	if (result == 0)
 		result = main_put_wrapper(o, lab, beside, err);
+	if (result == 0)
+		result = main_put_agent(lab, err);
 	if (result == 0)
 		result = cluster_open(lab, err);
 	if (result == 0)
@@ -339,6 +377,7 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	fault_free(lab->fault);
 	if (lab->requests)
 		fclose(lab->requests);
+	beat_free(lab->beat);
 	cluster_free(lab);
 	return result;
 }
@@ -378,10 +417,6 @@ int main(int argc, char **argv)
 	o.lab.sparing = sysconf(_SC_NPROCESSORS_ONLN) < 4 ? 4 : 1;
 	signal(SIGPIPE, SIG_IGN);
 	json_set_alloc_funcs(alloc_bytes, free);
-	if (argc > 1 && strcmp(argv[1], "as-ssh") == 0)
-		return shim_ssh(argc, argv);
-	if (argc > 1 && strcmp(argv[1], "as-systemctl") == 0)
-		return shim_systemctl(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "as-control") == 0)
 		return shim_control(argc, argv);
 	umask(022);

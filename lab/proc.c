@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "lab/folder.h"
+#include "lab/hurry/page.h"
 #include "text/json.h"
 
 enum { PROC_HZ = 100 };
@@ -21,10 +22,13 @@ char *proc_container_id(struct lab *lab)
 }
 
 /* When the machine was started, in ms since 1970: the agent reckons by that of the real one. */
-static int64_t proc_boot_ms(void)
+static int64_t proc_boot_ms(struct loop *loop)
 {
 	struct timespec wall;
 	struct timespec up;
+
+	if (loop_is_shared(loop))
+		return loop_wall_ms(loop, 0) - HURRY_UPTIME_S * 1000LL;
 
 	clock_gettime(CLOCK_REALTIME, &wall);
 	clock_gettime(CLOCK_BOOTTIME, &up);
@@ -45,7 +49,8 @@ static int proc_put_stat(const struct lab_node *node, const struct lab_process *
 {
 	const char *program = json_string_value(json_array_get(process->args, 0));
 	const char *slash = program ? strrchr(program, '/') : NULL;
-	int64_t since = loop_wall_ms(node->lab->loop, process->started) - proc_boot_ms();
+	int64_t since =
+		loop_wall_ms(node->lab->loop, process->started) - proc_boot_ms(node->lab->loop);
 	auto_free char *text =
 		alloc_format("%lld (%.15s) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %lld 0 0 0\n",
 			     (long long)process->pid,

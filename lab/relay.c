@@ -28,6 +28,7 @@ struct relay_pair {
 	int fd[2];
 	struct relay_way way[2]; /* way[i] is read from fd[i] */
 	bool connected;
+	bool slow; /* nobody waits for it */
 	struct relay_pair *next;
 };
 
@@ -149,6 +150,8 @@ static char *relay_place(struct relay *relay)
 {
 	struct lab *lab = relay->lab;
 
+	if (relay->node && strncmp(relay->address, "127.", 4) == 0)
+		return alloc_format("%s:%u", relay->address, relay->port);
 	if (relay->node)
 		return proxy_path(relay->node, relay->address, relay->port, "TCP");
 	for (size_t i = 0; i < lab->server_count; i++) {
@@ -303,6 +306,22 @@ int relay_service(struct lab_node *node, const char *address, unsigned int port,
 	lab->balancer->next = relay;
 	*ret_port = relay->local;
 	return 0;
+}
+
+bool relay_is_busy(const struct relay *relay)
+{
+	for (; relay; relay = relay->next)
+		for (const struct relay_pair *pair = relay->pairs; pair; pair = pair->next)
+			if (relay->node && !pair->slow)
+				return true;
+	return false;
+}
+
+void relay_give_up(struct relay *relay)
+{
+	for (; relay; relay = relay->next)
+		for (struct relay_pair *pair = relay->pairs; pair; pair = pair->next)
+			pair->slow = true;
 }
 
 void relay_free(struct relay *relay)

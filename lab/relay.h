@@ -15,6 +15,11 @@ must_check struct relay *relay_balance(struct lab *lab, struct error *err);
 must_check int relay_service(struct lab_node *node, const char *address, unsigned int port,
 			     uint16_t *ret_port, struct error *err);
 
+/* Connections to Services are open that somebody waits for. */
+bool relay_is_busy(const struct relay *relay);
+/* Those that are open now count no more. */
+void relay_give_up(struct relay *relay);
+
 /* Ends its connections, and every relay behind it. NULL is fine. */
 void relay_free(struct relay *relay);
 

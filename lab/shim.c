@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/process.h"
-#include "lab/control.h"
+#include "lab/ask.h"
 #include "text/json.h"
 
 enum {
@@ -58,12 +58,12 @@ static json_t *shim_ask_relay(const struct shim *s, const json_t *place, const c
 	auto_error struct error err = {0};
 	const char *address = json_path_text(place, member);
 
-	return control_ask(s->control,
-			   json_pack("{s:s,s:s,s:s,s:I,s:s}", "do", "relay", "node", s->node,
-				     "address", address ? address : "", "port",
-				     (json_int_t)json_path_int(place, "port", 53), "protocol",
-				     protocol),
-			   &err);
+	return ask_lab(s->control,
+		       json_pack("{s:s,s:s,s:s,s:I,s:s}", "do", "relay", "node", s->node, "address",
+				 address ? address : "", "port",
+				 (json_int_t)json_path_int(place, "port", 53), "protocol",
+				 protocol),
+		       &err);
 }
 
 /* Puts what stands for the place into the request; the certificate is to have the name that was
@@ -100,8 +100,8 @@ static json_t *shim_unanswered(const json_t *request)
 static json_t *shim_metrics(const struct shim *s, const json_t *request)
 {
 	auto_error struct error err = {0};
-	json_t *reply = control_ask(s->control,
-				    json_pack("{s:s,s:s}", "do", "metrics", "node", s->node), &err);
+	json_t *reply =
+		ask_lab(s->control, json_pack("{s:s,s:s}", "do", "metrics", "node", s->node), &err);
 
 	if (!reply)
 		return NULL;
@@ -161,7 +161,7 @@ static bool shim_is_change(const json_t *request)
 static bool shim_effect(const struct shim *s, bool before)
 {
 	auto_error struct error err = {0};
-	auto_json json_t *answer = control_ask(
+	auto_json json_t *answer = ask_lab(
 		s->control, json_pack("{s:s,s:b}", "do", "effect", "before", (int)before), &err);
 
 	return json_path_bool(answer, "go", false);
@@ -327,10 +327,9 @@ int shim_ssh(int argc, char **argv)
 		printf("hostname %s.lab\n", s.node);
 		return 0;
 	}
-	if (control_connect(argv[2], &s.control, &err) < 0)
+	if (ask_connect(argv[2], &s.control, &err) < 0)
 		return shim_fail(error_text(&err));
-	attached = control_ask(s.control, json_pack("{s:s,s:s}", "do", "attach", "node", s.node),
-			       &err);
+	attached = ask_lab(s.control, json_pack("{s:s,s:s}", "do", "attach", "node", s.node), &err);
 	if (!attached || json_path_text(attached, "error"))
 		return shim_fail(attached ? json_path_text(attached, "error") : error_text(&err));
 	s.sparing = json_path_int(attached, "sparing", 1);
@@ -355,10 +354,9 @@ int shim_systemctl(int argc, char **argv)
 		puts("active");
 		return 0;
 	}
-	if (control_connect(argv[2], &fd, &err) < 0 ||
-	    !(answer = control_ask(fd,
-				   json_pack("{s:s,s:s}", "do", "restart-kubelet", "node", argv[3]),
-				   &err))) {
+	if (ask_connect(argv[2], &fd, &err) < 0 ||
+	    !(answer = ask_lab(fd, json_pack("{s:s,s:s}", "do", "restart-kubelet", "node", argv[3]),
+			       &err))) {
 		fprintf(stderr, "%s\n", error_text(&err));
 		return 1;
 	}
@@ -377,8 +375,8 @@ int shim_control(int argc, char **argv)
 
 	if (argc == 4)
 		request = json_parse(slice_of(argv[3]), "request", &err);
-	if (!request || control_connect(argv[2], &fd, &err) < 0 ||
-	    !(answer = control_ask(fd, steal(request), &err))) {
+	if (!request || ask_connect(argv[2], &fd, &err) < 0 ||
+	    !(answer = ask_lab(fd, steal(request), &err))) {
 		fprintf(stderr, "renumber-lab: %s\n", error_text(&err));
 		return 1;
 	}
