@@ -23,15 +23,18 @@ static bool is_network_plugin(const struct cluster_pod *pod)
 
 enum { RESTARTS = 2 };
 
-/* In back-off, or running once more for the seconds that it takes to fail. */
-static bool is_crashing(const struct cluster *c, const struct cluster_pod *pod)
+static bool is_waiting(const struct cluster_pod *pod)
 {
-	if (!pod->ready && pod->restarts >= RESTARTS && pod->last_ended_s &&
-	    pod->last_ended_s + CLUSTER_RECENT_S >= c->observed_s)
-		return true;
 	return pod->waiting_reason && (strcmp(pod->waiting_reason, "CrashLoopBackOff") == 0 ||
 				       strcmp(pod->waiting_reason, "RunContainerError") == 0 ||
 				       strcmp(pod->waiting_reason, "Error") == 0);
+}
+
+/* Running once more, for the seconds that it takes to fail. */
+static bool is_between_crashes(const struct cluster *c, const struct cluster_pod *pod)
+{
+	return !pod->ready && pod->restarts >= RESTARTS && pod->last_ended_s &&
+	       pod->last_ended_s + CLUSTER_RECENT_S >= c->observed_s;
 }
 
 /* What it died of, in its own words. */
@@ -81,6 +84,22 @@ static const char *blame(const struct patient *p, const struct cluster_pod *pod)
 	return NULL;
 }
 
+/*
+ * One that fell while an API server restarted, and runs again, is not ready for a while; with the
+ * address it blames answering, that is over.
+ */
+static bool is_crashing(const struct patient *p, const struct cluster_pod *pod)
+{
+	const char *words = last_words(pod);
+
+	if (is_waiting(pod))
+		return true;
+	if (!is_between_crashes(p->cluster, pod))
+		return false;
+	return p->address_broken || !p->address || !words || strstr(words, "x509") ||
+	       !mentions(words, p->address);
+}
+
 static void add_crash(struct finding *f, const struct cluster_pod *pod, const char *why)
 {
 	const char *words = last_words(pod);
@@ -103,7 +122,7 @@ static size_t add_crashes(const struct patient *p, struct finding *f, bool blame
 			const struct cluster_pod *pod = &c->pods[i];
 			const char *why = blame(p, pod);
 
-			if (!is_crashing(c, pod) || is_network_plugin(pod) != (round == 0) ||
+			if (!is_crashing(p, pod) || is_network_plugin(pod) != (round == 0) ||
 			    (why != NULL || p->address_broken) != blamed)
 				continue;
 			plugins += round == 0;
@@ -121,7 +140,7 @@ static void crashes(const struct patient *p, struct finding_list *list)
 	struct finding *f;
 
 	for (size_t i = 0; i < c->pod_count; i++) {
-		if (!is_crashing(c, &c->pods[i]))
+		if (!is_crashing(p, &c->pods[i]))
 			continue;
 		if (blame(p, &c->pods[i]) || p->address_broken)
 			blamed++;
