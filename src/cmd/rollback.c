@@ -4,16 +4,20 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/consent.h"
 #include "cmd/open_run.h"
 
 struct rollback_settings {
 	const char *to;
+	const char *accept;
 	bool adopt;
 };
 
 static const struct option rollback_options[] = {
 	{"to", 0, "STAGE", OPTION_TEXT, offsetof(struct rollback_settings, to), NULL,
 	 "go back to where this stage was done; without it, to the beginning"},
+	{"accept", 0, "CODE,…", OPTION_TEXT, offsetof(struct rollback_settings, accept), NULL,
+	 "consents by their codes, as for 'apply'; those given to it need not be given again"},
 	{"adopt", 0, NULL, OPTION_FLAG, offsetof(struct rollback_settings, adopt), NULL,
 	 "take the run over from the cluster: its state folder is lost, or elsewhere"},
 	{0},
@@ -61,7 +65,8 @@ static int rollback_run(struct session *session, const struct command_input *inp
 	struct executor_result result;
 	enum plan_stage from;
 
-	if (rollback_from(settings->to, &from, err) < 0 || session_open_nodes(session, err) < 0)
+	if (rollback_from(settings->to, &from, err) < 0 ||
+	    consent_accept_check(settings->accept, err) < 0 || session_open_nodes(session, err) < 0)
 		return -1;
 	if (settings->adopt) {
 		if (open_run_adopt(session, &open, err) < 0)

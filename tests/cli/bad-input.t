@@ -254,6 +254,7 @@ bad 'one consent of two' 3 'give --accept load-balancers' apply --state-dir "$tm
 bad 'all consents, and the general one' 3 'give --yes' apply --state-dir "$tmp/state" --accept cluster-owner,load-balancers asks.plan
 bad 'nothing to resume' 1 'no run of this cluster is open here' resume --state-dir "$tmp/state"
 bad 'a consent that nobody asks for' 1 "there is no consent 'load-balancer'; there are cluster-owner, load-balancers" apply --state-dir "$tmp/state" --accept cluster-owner,load-balancer asks.plan
+bad 'a consent that nobody asks for, on the way back' 1 "there is no consent 'load-balancer'" rollback --state-dir "$tmp/state" --accept load-balancer
 bad 'the same for a resume' 1 "there is no consent 'x'" resume --state-dir "$tmp/state" --accept x
 bad 'a stage that is none' 1 "there is no stage 'service'; the stages are: tourniquet preflight certificates" apply --until service good.plan
 bad 'the way back to one' 1 "there is no stage 'service'; the stages are: tourniquet" rollback --to service
