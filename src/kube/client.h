@@ -183,5 +183,8 @@ must_check int kube_client_patch(struct kube_client *kube, const struct kube_tar
 /* ERROR_NOT_FOUND when it is gone already. */
 must_check int kube_client_delete(struct kube_client *kube, const struct kube_target *target,
 				  const struct kube_write_options *options, struct error *err);
+/* The same; that it is gone already is success. */
+must_check int kube_client_remove(struct kube_client *kube, const struct kube_target *target,
+				  const struct kube_write_options *options, struct error *err);
 
 #endif

@@ -404,3 +404,14 @@ int kube_client_delete(struct kube_client *kube, const struct kube_target *targe
 	assert(target->name && *target->name);
 	return kube_client_write(&write, NULL, err);
 }
+
+int kube_client_remove(struct kube_client *kube, const struct kube_target *target,
+		       const struct kube_write_options *options, struct error *err)
+{
+	if (kube_client_delete(kube, target, options, err) == 0)
+		return 0;
+	if (err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	return 0;
+}

@@ -49,11 +49,8 @@ static int delete_slices(struct step_context *context, const struct plan_step *s
 
 		if (!step_slice_is_ours(slice))
 			continue;
-		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
+		if (kube_client_remove(context->kube, &target, NULL, err) < 0)
+			return -1;
 	}
 	return 0;
 }

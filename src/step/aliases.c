@@ -367,11 +367,8 @@ static int aliases_delete_slices(struct step_aliases *a, const struct plan_step 
 
 		if (!step_slice_is_ours(slice))
 			continue;
-		if (kube_client_delete(a->context->kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
+		if (kube_client_remove(a->context->kube, &target, NULL, err) < 0)
+			return -1;
 	}
 	return 0;
 }

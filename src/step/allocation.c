@@ -45,11 +45,7 @@ static json_t *allocation_object(const struct step_context *context, const char 
 
 static int allocation_remove(struct kube_client *kube, struct error *err)
 {
-	if (kube_client_delete(kube, &allocation_target, NULL, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	return 0;
+	return kube_client_remove(kube, &allocation_target, NULL, err);
 }
 
 /* One Service made and removed by one server. `address` NULL: it chooses. */

@@ -289,15 +289,9 @@ int step_converge_forget(struct step_context *context, struct error *err)
 	if (step_slice_version(context, &version, err) < 0)
 		return -1;
 	slice.version = version;
-	if (kube_client_delete(context->kube, &converge_service, &options, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
+	if (kube_client_remove(context->kube, &converge_service, &options, err) < 0)
 		return -1;
-	error_release(err);
-	if (kube_client_delete(context->kube, &slice, &options, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	return 0;
+	return kube_client_remove(context->kube, &slice, &options, err);
 }
 
 static bool converge_removes(const struct plan_step *step)

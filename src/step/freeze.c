@@ -13,23 +13,20 @@
 
 #include "base/alloc.h"
 #include "model/cluster.h"
+#include "step/admission.h"
 #include "step/kinds.h"
 
 #define FREEZE_NAME "kubectl-renumber-freeze"
-#define FREEZE_GROUP "admissionregistration.k8s.io"
 
-static const struct kube_target freeze_policy = {.group = FREEZE_GROUP,
-						 .version = "v1",
-						 .plural = "validatingadmissionpolicies",
-						 .name = FREEZE_NAME};
-static const struct kube_target freeze_binding = {.group = FREEZE_GROUP,
-						  .version = "v1",
-						  .plural = "validatingadmissionpolicybindings",
-						  .name = FREEZE_NAME};
-static const struct kube_target freeze_webhook = {.group = FREEZE_GROUP,
-						  .version = "v1",
-						  .plural = "validatingwebhookconfigurations",
-						  .name = FREEZE_NAME};
+static const struct kube_target freeze_policy = STEP_ADMISSION_POLICY(FREEZE_NAME);
+static const struct kube_target freeze_binding = STEP_ADMISSION_BINDING(FREEZE_NAME);
+static const struct kube_target freeze_webhook = STEP_ADMISSION_WEBHOOK(FREEZE_NAME);
+
+static const struct step_admission freeze_admission = {
+	.name = FREEZE_NAME,
+	.comment = "no Services are made while the Service CIDR changes; 'kubectl renumber resume' "
+		   "or 'rollback' ends it",
+};
 
 static bool freeze_by_policy(const struct plan_step *step)
 {
@@ -44,25 +41,14 @@ static void freeze_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "let nobody create Services while the API servers' ranges differ");
 }
 
-static json_t *freeze_metadata(const struct step_context *context)
-{
-	return json_pack("{s:s, s:{s:s}, s:{s:s}}", "name", FREEZE_NAME, "labels",
-			 CLUSTER_RUN_LABEL, context->plan->run, "annotations",
-			 "kubectl-renumber/comment",
-			 "no Services are made while the Service CIDR changes; 'kubectl renumber "
-			 "resume' or 'rollback' ends it");
-}
-
 static json_t *freeze_policy_object(const struct step_context *context)
 {
-	return json_pack(
-		"{s:s, s:s, s:o, s:{s:s, s:{s:[{s:[s], s:[s], s:[s, s], s:[s]}]}, "
-		"s:[{s:s, s:s}, {s:s, s:s}], s:[{s:s, s:s}]}}",
-		"apiVersion", FREEZE_GROUP "/v1", "kind", "ValidatingAdmissionPolicy", "metadata",
-		freeze_metadata(context), "spec", "failurePolicy", "Ignore", "matchConstraints",
-		"resourceRules", "apiGroups", "", "apiVersions", "v1", "operations", "CREATE",
-		"UPDATE", "resources", "services", "matchConditions", "name", "not-of-the-run",
-		"expression",
+	json_t *spec = json_pack(
+		"{s:s, s:{s:[{s:[s], s:[s], s:[s, s], s:[s]}]}, s:[{s:s, s:s}, {s:s, s:s}], "
+		"s:[{s:s, s:s}]}",
+		"failurePolicy", "Ignore", "matchConstraints", "resourceRules", "apiGroups", "",
+		"apiVersions", "v1", "operations", "CREATE", "UPDATE", "resources", "services",
+		"matchConditions", "name", "not-of-the-run", "expression",
 		"!(has(object.metadata.labels) && '" CLUSTER_RUN_LABEL
 		"' in object.metadata.labels)",
 		"name", "not-the-api-server", "expression",
@@ -72,31 +58,24 @@ static json_t *freeze_policy_object(const struct step_context *context)
 		"message",
 		"Services are frozen for some minutes while kubectl-renumber changes the Service "
 		"CIDR; try again then");
+
+	return step_admission_policy(context, &freeze_admission, spec);
 }
 
-static json_t *freeze_binding_object(const struct step_context *context)
-{
-	return json_pack("{s:s, s:s, s:o, s:{s:s, s:[s]}}", "apiVersion", FREEZE_GROUP "/v1",
-			 "kind", "ValidatingAdmissionPolicyBinding", "metadata",
-			 freeze_metadata(context), "spec", "policyName", FREEZE_NAME,
-			 "validationActions", "Deny");
-}
-
-/* Port 1 of the API server's own host: refused at once. */
 static json_t *freeze_webhook_object(const struct step_context *context)
 {
-	return json_pack(
-		"{s:s, s:s, s:o, s:[{s:s, s:{s:s}, s:[{s:[s], s:[s], s:[s], s:[s]}], s:s, s:s, "
-		"s:[s], s:i, s:{s:[{s:s, s:s}]}, s:{s:[{s:s, s:s}]}}]}",
-		"apiVersion", FREEZE_GROUP "/v1", "kind", "ValidatingWebhookConfiguration",
-		"metadata", freeze_metadata(context), "webhooks", "name",
-		"services-are-frozen-for-some-minutes.kubectl-renumber.io", "clientConfig", "url",
-		"https://127.0.0.1:1/", "rules", "apiGroups", "", "apiVersions", "v1", "operations",
-		"CREATE", "resources", "services", "failurePolicy", "Fail", "sideEffects", "None",
-		"admissionReviewVersions", "v1", "timeoutSeconds", 1, "objectSelector",
-		"matchExpressions", "key", CLUSTER_RUN_LABEL, "operator", "DoesNotExist",
-		"namespaceSelector", "matchExpressions", "key", CLUSTER_RUN_LABEL, "operator",
-		"DoesNotExist");
+	json_t *hooks =
+		json_pack("[{s:s, s:{s:s}, s:[{s:[s], s:[s], s:[s], s:[s]}], s:s, s:s, s:[s], s:i, "
+			  "s:{s:[{s:s, s:s}]}, s:{s:[{s:s, s:s}]}}]",
+			  "name", "services-are-frozen-for-some-minutes.kubectl-renumber.io",
+			  "clientConfig", "url", STEP_ADMISSION_NOBODY, "rules", "apiGroups", "",
+			  "apiVersions", "v1", "operations", "CREATE", "resources", "services",
+			  "failurePolicy", "Fail", "sideEffects", "None", "admissionReviewVersions",
+			  "v1", "timeoutSeconds", 1, "objectSelector", "matchExpressions", "key",
+			  CLUSTER_RUN_LABEL, "operator", "DoesNotExist", "namespaceSelector",
+			  "matchExpressions", "key", CLUSTER_RUN_LABEL, "operator", "DoesNotExist");
+
+	return step_admission_webhook(context, &freeze_admission, hooks);
 }
 
 static int freeze_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
@@ -132,7 +111,8 @@ static int freeze_put_policy(struct step_context *context, struct error *err)
 {
 	if (freeze_create(context, &freeze_policy, freeze_policy_object(context), err) < 0)
 		return -1;
-	return freeze_create(context, &freeze_binding, freeze_binding_object(context), err);
+	return freeze_create(context, &freeze_binding,
+			     step_admission_binding(context, &freeze_admission), err);
 }
 
 static int freeze_apply(struct step_context *context, const struct plan_step *step,
@@ -173,22 +153,13 @@ static int thaw_check(struct step_context *context, const struct plan_step *step
 	return 0;
 }
 
-static int thaw_remove(struct step_context *context, const struct kube_target *target,
-		       struct error *err)
-{
-	if (kube_client_delete(context->kube, target, NULL, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	return 0;
-}
-
 static int thaw_apply(struct step_context *context, const struct plan_step *step, struct error *err)
 {
-	if (freeze_by_policy(step) && (thaw_remove(context, &freeze_binding, err) < 0 ||
-				       thaw_remove(context, &freeze_policy, err) < 0))
+	if (freeze_by_policy(step) &&
+	    (kube_client_remove(context->kube, &freeze_binding, NULL, err) < 0 ||
+	     kube_client_remove(context->kube, &freeze_policy, NULL, err) < 0))
 		return -1;
-	return thaw_remove(context, &freeze_webhook, err);
+	return kube_client_remove(context->kube, &freeze_webhook, NULL, err);
 }
 
 /* Each is the other's way back: rolling back passes through the same window. */

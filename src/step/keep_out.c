@@ -8,30 +8,27 @@
 #include "base/log.h"
 #include "kube/discovery.h"
 #include "model/cluster.h"
+#include "step/admission.h"
 #include "step/service.h"
 
 #define KEEP_OUT_NAME "kubectl-renumber-keep-out"
 #define KEEP_OUT_HOOK "keep-out.kubectl-renumber.io"
-#define KEEP_OUT_GROUP "admissionregistration.k8s.io"
 /* On the namespace: a webhook cannot be told its name before 1.21. */
 #define KEEP_OUT_LABEL "kubectl-renumber/keep-out"
 
-static const struct kube_target keep_out_policy = {.group = KEEP_OUT_GROUP,
-						   .version = "v1",
-						   .plural = "validatingadmissionpolicies",
-						   .name = KEEP_OUT_NAME};
-static const struct kube_target keep_out_binding = {.group = KEEP_OUT_GROUP,
-						    .version = "v1",
-						    .plural = "validatingadmissionpolicybindings",
-						    .name = KEEP_OUT_NAME};
-static const struct kube_target keep_out_webhook = {.group = KEEP_OUT_GROUP,
-						    .version = "v1",
-						    .plural = "validatingwebhookconfigurations",
-						    .name = KEEP_OUT_NAME};
+static const struct kube_target keep_out_policy = STEP_ADMISSION_POLICY(KEEP_OUT_NAME);
+static const struct kube_target keep_out_binding = STEP_ADMISSION_BINDING(KEEP_OUT_NAME);
+static const struct kube_target keep_out_webhook = STEP_ADMISSION_WEBHOOK(KEEP_OUT_NAME);
 static const struct kube_target keep_out_namespace = {
 	.version = "v1", .plural = "namespaces", .name = "default"};
 static const struct kube_target keep_out_endpoints = {
 	.version = "v1", .plural = "endpoints", .space = "default", .name = "kubernetes"};
+
+static const struct step_admission keep_out_admission = {
+	.name = KEEP_OUT_NAME,
+	.comment = "keeps an API server that is being restarted out of default/kubernetes; "
+		   "'kubectl renumber resume' or 'rollback' removes it",
+};
 
 /* ---- what the endpoints are ---- */
 
@@ -162,17 +159,9 @@ static int keep_out_is_out(struct step_context *context, const char *address, bo
 
 /* ---- the mechanisms ---- */
 
-static json_t *keep_out_metadata(const struct step_context *context)
-{
-	return json_pack("{s:s, s:{s:s}, s:{s:s}}", "name", KEEP_OUT_NAME, "labels",
-			 CLUSTER_RUN_LABEL, context->plan->run, "annotations",
-			 "kubectl-renumber/comment",
-			 "keeps an API server that is being restarted out of default/kubernetes; "
-			 "'kubectl renumber resume' or 'rollback' removes it");
-}
-
 static json_t *keep_out_policy_object(const struct step_context *context, const char *address)
 {
+	json_t *spec;
 	auto_free char *condition = alloc_format(
 		"(!has(object.subsets) || object.subsets.all(s, (!has(s.addresses) || "
 		"s.addresses.all(a, a.ip != '%s')) && (!has(s.notReadyAddresses) || "
@@ -180,29 +169,21 @@ static json_t *keep_out_policy_object(const struct step_context *context, const 
 		"object.endpoints.all(e, e.addresses.all(a, a != '%s')))",
 		address, address, address);
 
-	return json_pack(
-		"{s:s, s:s, s:o, s:{s:s, s:{s:{s:{s:s}}, s:[{s:[s], s:[s], s:[s, s], s:[s]}, "
-		"{s:[s], s:[s], s:[s, s], s:[s]}]}, s:[{s:s, s:s}], s:[{s:s, s:s}]}}",
-		"apiVersion", KEEP_OUT_GROUP "/v1", "kind", "ValidatingAdmissionPolicy", "metadata",
-		keep_out_metadata(context), "spec", "failurePolicy", "Ignore", "matchConstraints",
-		"namespaceSelector", "matchLabels", "kubernetes.io/metadata.name", "default",
-		"resourceRules", "apiGroups", "", "apiVersions", "v1", "operations", "CREATE",
-		"UPDATE", "resources", "endpoints", "apiGroups", "discovery.k8s.io", "apiVersions",
-		"v1", "operations", "CREATE", "UPDATE", "resources", "endpointslices",
-		"matchConditions", "name", "of-the-api-servers", "expression",
-		"object.metadata.name == 'kubernetes'", "validations", "expression", condition,
-		"message", "this API server is being restarted (" KEEP_OUT_NAME ")");
+	spec = json_pack("{s:s, s:{s:{s:{s:s}}, s:[{s:[s], s:[s], s:[s, s], s:[s]}, {s:[s], s:[s], "
+			 "s:[s, s], "
+			 "s:[s]}]}, s:[{s:s, s:s}], s:[{s:s, s:s}]}",
+			 "failurePolicy", "Ignore", "matchConstraints", "namespaceSelector",
+			 "matchLabels", "kubernetes.io/metadata.name", "default", "resourceRules",
+			 "apiGroups", "", "apiVersions", "v1", "operations", "CREATE", "UPDATE",
+			 "resources", "endpoints", "apiGroups", "discovery.k8s.io", "apiVersions",
+			 "v1", "operations", "CREATE", "UPDATE", "resources", "endpointslices",
+			 "matchConditions", "name", "of-the-api-servers", "expression",
+			 "object.metadata.name == 'kubernetes'", "validations", "expression",
+			 condition, "message",
+			 "this API server is being restarted (" KEEP_OUT_NAME ")");
+	return step_admission_policy(context, &keep_out_admission, spec);
 }
 
-static json_t *keep_out_binding_object(const struct step_context *context)
-{
-	return json_pack("{s:s, s:s, s:o, s:{s:s, s:[s]}}", "apiVersion", KEEP_OUT_GROUP "/v1",
-			 "kind", "ValidatingAdmissionPolicyBinding", "metadata",
-			 keep_out_metadata(context), "spec", "policyName", KEEP_OUT_NAME,
-			 "validationActions", "Deny");
-}
-
-/* Port 1 of the API server's own host: refused at once. */
 static json_t *keep_out_hook(const char *name, const char *group, const char *resource,
 			     const char *label, const char *value)
 {
@@ -211,7 +192,7 @@ static json_t *keep_out_hook(const char *name, const char *group, const char *re
 	return json_pack(
 		"{s:s, s:{s:s}, s:[{s:[s], s:[s], s:[s, s], s:[s]}], s:s, s:s, s:[s], s:i, "
 		"s:{s:{s:s}}, s:{s:{s:s}}}",
-		"name", full, "clientConfig", "url", "https://127.0.0.1:1/", "rules", "apiGroups",
+		"name", full, "clientConfig", "url", STEP_ADMISSION_NOBODY, "rules", "apiGroups",
 		group, "apiVersions", "*", "operations", "CREATE", "UPDATE", "resources", resource,
 		"failurePolicy", "Fail", "sideEffects", "None", "admissionReviewVersions", "v1",
 		"timeoutSeconds", 1, "namespaceSelector", "matchLabels", KEEP_OUT_LABEL, "true",
@@ -220,13 +201,13 @@ static json_t *keep_out_hook(const char *name, const char *group, const char *re
 
 static json_t *keep_out_webhook_object(const struct step_context *context)
 {
-	return json_pack("{s:s, s:s, s:o, s:[o, o]}", "apiVersion", KEEP_OUT_GROUP "/v1", "kind",
-			 "ValidatingWebhookConfiguration", "metadata", keep_out_metadata(context),
-			 "webhooks",
-			 keep_out_hook("endpoints", "", "endpoints",
-				       "endpointslice.kubernetes.io/skip-mirror", "true"),
-			 keep_out_hook("slices", "discovery.k8s.io", "endpointslices",
-				       "kubernetes.io/service-name", "kubernetes"));
+	json_t *hooks = json_pack("[o, o]",
+				  keep_out_hook("endpoints", "", "endpoints",
+						"endpointslice.kubernetes.io/skip-mirror", "true"),
+				  keep_out_hook("slices", "discovery.k8s.io", "endpointslices",
+						"kubernetes.io/service-name", "kubernetes"));
+
+	return step_admission_webhook(context, &keep_out_admission, hooks);
 }
 
 /* Another run's, or that of another server, is replaced. */
@@ -255,22 +236,12 @@ static int keep_out_label(struct step_context *context, bool on, struct error *e
 				 &options, NULL, err);
 }
 
-static int keep_out_remove(struct step_context *context, const struct kube_target *target,
-			   struct error *err)
-{
-	if (kube_client_delete(context->kube, target, NULL, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	return 0;
-}
-
 static bool keep_out_serves_policies(struct step_context *context)
 {
 	auto_error struct error ignored = {0};
 	auto_free char *version = NULL;
 
-	return kube_discovery_served(context->kube, KEEP_OUT_GROUP, keep_out_policy.plural,
+	return kube_discovery_served(context->kube, STEP_ADMISSION_GROUP, keep_out_policy.plural,
 				     &version, &ignored) == 0 &&
 	       version && strcmp(version, "v1") == 0;
 }
@@ -356,7 +327,8 @@ static int keep_out_by_policy(struct step_context *context, const json_t *server
 {
 	if (keep_out_put(context, &keep_out_policy, keep_out_policy_object(context, address), err) <
 		    0 ||
-	    keep_out_put(context, &keep_out_binding, keep_out_binding_object(context), err) < 0 ||
+	    keep_out_put(context, &keep_out_binding,
+			 step_admission_binding(context, &keep_out_admission), err) < 0 ||
 	    keep_out_await(context, servers, address, err) < 0)
 		return -1;
 	return keep_out_take_out(context, address, err);
@@ -374,7 +346,7 @@ static int keep_out_by_webhook(struct step_context *context, const json_t *serve
 	if (keep_out_label(context, true, err) < 0)
 		return -1;
 	for (int i = 0; i < KEEP_OUT_ROUNDS; i++) {
-		if (keep_out_remove(context, &keep_out_webhook, err) < 0)
+		if (kube_client_remove(context->kube, &keep_out_webhook, NULL, err) < 0)
 			return -1;
 		if (keep_out_take_out(context, address, err) < 0) {
 			/* a server still sees the webhook of the last round */
@@ -437,10 +409,10 @@ int step_keep_out(struct step_context *context, const char *how, const json_t *s
 int step_keep_out_end(struct step_context *context, struct error *err)
 {
 	if (keep_out_serves_policies(context) &&
-	    (keep_out_remove(context, &keep_out_binding, err) < 0 ||
-	     keep_out_remove(context, &keep_out_policy, err) < 0))
+	    (kube_client_remove(context->kube, &keep_out_binding, NULL, err) < 0 ||
+	     kube_client_remove(context->kube, &keep_out_policy, NULL, err) < 0))
 		return -1;
-	if (keep_out_remove(context, &keep_out_webhook, err) < 0)
+	if (kube_client_remove(context->kube, &keep_out_webhook, NULL, err) < 0)
 		return -1;
 	return keep_out_label(context, false, err);
 }

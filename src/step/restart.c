@@ -299,11 +299,8 @@ static int restart_delete_pods(struct step_context *context, const struct kube_t
 		    json_object_get(down, json_path_text(pod, "spec.nodeName")))
 			continue;
 		target.name = json_path_text(pod, "metadata.name");
-		if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
+		if (kube_client_remove(context->kube, &target, NULL, err) < 0)
+			return -1;
 		if (step_pause(context, 3000, err) < 0)
 			return -1;
 	}

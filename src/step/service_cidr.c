@@ -253,11 +253,8 @@ static int delete_apply(struct step_context *context, const struct plan_step *st
 
 	if (step_service_cidr_target(step, "name", &target, err) < 0)
 		return -1;
-	if (kube_client_delete(context->kube, &target, NULL, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-	}
+	if (kube_client_remove(context->kube, &target, NULL, err) < 0)
+		return -1;
 	context->say(context, "waiting until %s is let go (its controller takes 10 s or more)",
 		     step->subject);
 	return step_wait(context, step, delete_check, 1000, CIDR_GONE_MS, "it is still there", err);

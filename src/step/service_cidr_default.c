@@ -114,10 +114,8 @@ static int default_replace(struct step_context *context, const struct plan_step 
 		return -1;
 	if (object && !json_path_text(object, "metadata.deletionTimestamp")) {
 		options.uid = json_path_text(object, "metadata.uid");
-		if (kube_client_delete(context->kube, &target, &options, err) < 0 &&
-		    err->kind != ERROR_NOT_FOUND)
+		if (kube_client_remove(context->kube, &target, &options, err) < 0)
 			return -1;
-		error_release(err);
 	}
 	context->say(
 		context,
@@ -141,11 +139,7 @@ static int default_apply(struct step_context *context, const struct plan_step *s
 	if (!is_new &&
 	    (default_cover(context, step, err) < 0 || default_replace(context, step, err) < 0))
 		return -1;
-	if (kube_client_delete(context->kube, &target, NULL, err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	return 0;
+	return kube_client_remove(context->kube, &target, NULL, err);
 }
 
 /* ---- the way back: API servers have their old flags again ---- */
@@ -198,10 +192,8 @@ static int default_put_back(struct step_context *context, const struct plan_step
 	    !json_equal(json_path(object, "spec.cidrs"),
 			json_object_get(step->parameters, "old"))) {
 		options.uid = json_path_text(object, "metadata.uid");
-		if (kube_client_delete(context->kube, &target, &options, err) < 0 &&
-		    err->kind != ERROR_NOT_FOUND)
+		if (kube_client_remove(context->kube, &target, &options, err) < 0)
 			return -1;
-		error_release(err);
 	}
 	context->say(
 		context,
