@@ -488,6 +488,21 @@ static bool is_stuck(const struct cluster *c, const char *object)
 	       (pod->deleting || (!pod->ready && pod->phase && strcmp(pod->phase, "Pending") == 0));
 }
 
+/* kubelet takes its time to try again: what failed before the plugin of its node came back is over. */
+static bool is_before_plugin(const struct cluster *c, const struct cluster_event *e)
+{
+	const struct cluster_pod *pod = pod_named(c, e->object + 4);
+
+	for (size_t i = 0; pod && pod->node && i < c->pod_count; i++) {
+		const struct cluster_pod *plugin = &c->pods[i];
+
+		if (is_network_plugin(plugin) && plugin->ready && plugin->node &&
+		    strcmp(plugin->node, pod->node) == 0 && plugin->newest_container_s > e->last_s)
+			return true;
+	}
+	return false;
+}
+
 /* Each try has an event of its own, with another sandbox in its text: the newest one counts. */
 static bool is_repeated(const struct cluster *c, size_t at)
 {
@@ -513,7 +528,7 @@ static void sandboxes(const struct patient *p, struct finding_list *list)
 		const struct cluster_event *e = &c->events[i];
 
 		if (!is_network_failure(e) || e->last_s + CLUSTER_RECENT_S < c->observed_s ||
-		    !is_stuck(c, e->object) || is_repeated(c, i))
+		    !is_stuck(c, e->object) || is_repeated(c, i) || is_before_plugin(c, e))
 			continue;
 		if (!f)
 			f = finding_add(list, "KR510", FINDING_ERROR, "Pod sandboxes");
