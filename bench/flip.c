@@ -215,9 +215,11 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 				   getenv("BENCH_CANARY")));
 	if (careful)
 		plan_add(&b->plan, PLAN_STAGE_SERVICES, "aliases", "aliases",
-			 json_pack("{s:o}", "services", aliases));
+			 json_pack("{s:O, s:b}", "services", aliases, "prepare", 1));
 	plan_add(&b->plan, PLAN_STAGE_SERVICES, "flip-group", "flips",
-		 json_pack("{s:o, s:b}", "services", flips, "pulse", careful));
+		 json_pack("{s:o, s:b, s:O}", "services", flips, "pulse", careful, "aliases",
+			   aliases));
+	json_decref(aliases);
 	if (careful)
 		plan_add(&b->plan, PLAN_STAGE_SERVICES, "alias-trims", "trims",
 			 json_pack("{s:o}", "services", trims));

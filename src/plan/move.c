@@ -11,7 +11,7 @@
  * the other. In a migration a step is about many Services, for they share the windows of the
  * proxies; those that everything else needs go alone, each proved before the next.
  */
-#define MOVE_GROUP 100
+#define MOVE_GROUP 300
 
 /* The steps about some Services: parameters of each. */
 struct move_group {
@@ -124,8 +124,10 @@ static void move_each(struct planner *p, const char *kind, json_t *list, const c
 }
 
 /* One step for all; its subject is what they have in common. */
-static void move_all(struct planner *p, const char *kind, json_t *list, const char *why)
+static struct plan_step *move_all(struct planner *p, const char *kind, json_t *list,
+				  const char *why)
 {
+	struct plan_step *step;
 	const json_t *first = json_array_get(list, 0);
 	auto_free char *subject =
 		json_array_size(list) == 1
@@ -133,9 +135,10 @@ static void move_all(struct planner *p, const char *kind, json_t *list, const ch
 					  json_path_text(first, "name"))
 			: alloc_format("%zu Services", json_array_size(list));
 
-	plan_step_why(plan_add(p->plan, PLAN_STAGE_SERVICES, kind, subject,
-			       json_pack("{s:O}", "services", list)),
-		      "%s", why);
+	step = plan_add(p->plan, PLAN_STAGE_SERVICES, kind, subject,
+			json_pack("{s:O}", "services", list));
+	plan_step_why(step, "%s", why);
+	return step;
 }
 
 static const char move_why_alias[] = "running containers dial the old address until they are "
@@ -158,8 +161,11 @@ static void move_one_by_one(struct planner *p, const struct move_group *group)
 
 static void move_together(struct planner *p, const struct move_group *group)
 {
-	move_all(p, "aliases", group->aliases, move_why_alias);
-	move_all(p, "flip-group", group->flips, move_why_flip);
+	/* made first, without an address; each goes on when its Service's turn comes */
+	json_object_set_new(move_all(p, "aliases", group->aliases, move_why_alias)->parameters,
+			    "prepare", json_true());
+	json_object_set(move_all(p, "flip-group", group->flips, move_why_flip)->parameters,
+			"aliases", group->aliases);
 	move_all(p, "alias-trims", group->trims, move_why_trim);
 	if (json_array_size(group->swaps))
 		move_all(p, "alias-swap", group->swaps, move_why_swap);

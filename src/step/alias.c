@@ -370,7 +370,7 @@ static int alias_await_endpoints(struct step_context *context, const struct plan
 			 "the alias has no endpoints", err);
 }
 
-json_t *step_alias_claim_patch(const struct plan_step *step)
+json_t *step_alias_claim_some_patch(const struct plan_step *step, size_t count)
 {
 	const json_t *addresses = json_object_get(step->parameters, "addresses");
 	json_t *ingress = json_array();
@@ -378,13 +378,19 @@ json_t *step_alias_claim_patch(const struct plan_step *step)
 	size_t i;
 
 	json_array_foreach(addresses, i, address)
-		json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
+		if (i < count)
+			json_array_append_new(ingress, json_pack("{s:O}", "ip", address));
 	return json_pack("{s:{s:{s:o}}}", "status", "loadBalancer", "ingress", ingress);
 }
 
-int step_alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+json_t *step_alias_claim_patch(const struct plan_step *step)
 {
-	auto_json json_t *patch = step_alias_claim_patch(step);
+	return step_alias_claim_some_patch(step, SIZE_MAX);
+}
+
+int step_alias_write_claim(struct step_context *context, const struct plan_step *step,
+			   const json_t *patch, struct error *err)
+{
 	const struct kube_write_options options = {.repeatable = true};
 	struct kube_target target;
 
@@ -393,6 +399,13 @@ int step_alias_claim(struct step_context *context, const struct plan_step *step,
 	target.subresource = "status";
 	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
 				 err);
+}
+
+int step_alias_claim(struct step_context *context, const struct plan_step *step, struct error *err)
+{
+	auto_json json_t *patch = step_alias_claim_patch(step);
+
+	return step_alias_write_claim(context, step, patch, err);
 }
 
 static int alias_apply(struct step_context *context, const struct plan_step *step,

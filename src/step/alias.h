@@ -30,6 +30,11 @@ must_check int step_alias_copy_slices(struct step_context *context, const struct
 
 /* Puts the step's parameter "addresses" into the status of the alias. */
 json_t *step_alias_claim_patch(const struct plan_step *step);
+/* The same with the first `count` of them only. */
+json_t *step_alias_claim_some_patch(const struct plan_step *step, size_t count);
+/* Writes such a patch, with patience. */
+must_check int step_alias_write_claim(struct step_context *context, const struct plan_step *step,
+				      const json_t *patch, struct error *err);
 must_check int step_alias_claim(struct step_context *context, const struct plan_step *step,
 				struct error *err);
 

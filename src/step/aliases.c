@@ -4,7 +4,8 @@
  * request: every alias without an address, until it has the endpoints of its original and every
  * proxy knows them; then the addresses, old and new; then the new ones proved from every node.
  *
- * Parameters: services (array of the parameters of kind alias).
+ * Parameters: services (array of the parameters of kind alias), prepare (optional true: they are made
+ * only; kind flip-group goes on with each, step/escort.h).
  */
 #include <string.h>
 
@@ -21,13 +22,21 @@
 #define ALIASES_POLL_MS 200
 #define ALIASES_PROVE_MS 15000
 
+static bool aliases_prepares(const struct plan_step *step)
+{
+	return json_is_true(json_object_get(step->parameters, "prepare"));
+}
+
 static void aliases_describe(const struct plan_step *step, struct buffer *out)
 {
 	const json_t *services = json_object_get(step->parameters, "services");
 	const json_t *first = json_array_get(services, 0);
 	size_t count = json_array_size(services);
 
-	if (count == 1)
+	if (aliases_prepares(step))
+		buffer_format(out, "make the alias%s that will keep the addresses of %zu Service%s",
+			      count == 1 ? "" : "es", count, count == 1 ? "" : "s");
+	else if (count == 1)
 		buffer_format(out, "keep the addresses of Service/%s/%s answering by an alias",
 			      json_path_text(first, "namespace"), json_path_text(first, "of"));
 	else
@@ -85,6 +94,9 @@ static bool aliases_is_done(const struct step_aliases *a, size_t i)
 	const struct plan_step *item = &a->group.items[i];
 	const json_t *addresses = json_object_get(item->parameters, "addresses");
 
+	if (aliases_prepares(a->group.step))
+		return json_path_is(a->found[i], "metadata.labels.kubectl-renumber/run",
+				    a->context->plan->run);
 	return a->found[i] &&
 	       (step_alias_by_status(item) ? step_alias_claims(a->found[i], addresses)
 					   : step_service_holds(a->found[i], addresses));
@@ -136,32 +148,6 @@ int step_aliases_create(struct step_aliases *a, struct error *err)
 
 /* ---- endpoints ---- */
 
-struct aliases_look {
-	struct step_aliases *a;
-	const char *version;
-	char **paths;	/* owned */
-	size_t *have;	/* ready endpoints of the alias */
-	bool *answered; /* both numbers are known */
-};
-
-/* The slices of the Service and of its alias with one request. */
-static char *aliases_slices_path(const struct plan_step *item, const char *version)
-{
-	const struct kube_target target = {.group = "discovery.k8s.io",
-					   .version = version,
-					   .plural = "endpointslices",
-					   .space = step_optional_text(item, "namespace")};
-	auto_free char *selector =
-		alloc_format("kubernetes.io/service-name in (%s,%s)",
-			     step_optional_text(item, "of"), step_optional_text(item, "name"));
-	auto_free char *start = kube_path(&target);
-	auto_buffer struct buffer path = {0};
-
-	buffer_text(&path, start);
-	kube_path_query(&path, "labelSelector", selector);
-	return buffer_detach(&path);
-}
-
 /* Whether its slices are ours for good. */
 static bool aliases_writes_slices(const struct plan_step *item)
 {
@@ -169,35 +155,106 @@ static bool aliases_writes_slices(const struct plan_step *item)
 	       json_object_get(item->parameters, "copyEndpoints");
 }
 
-static void aliases_count(struct aliases_look *look, size_t i, const struct kube_answer *answer)
+/* Some Services of one namespace and their aliases, asked for by one request. */
+struct aliases_chunk {
+	size_t first;
+	size_t end;
+	char *path; /* owned */
+};
+
+struct aliases_look {
+	struct step_group *group;
+	const bool *some;
+	size_t *have;
+	size_t *wanted;
+	struct aliases_chunk *chunks; /* owned */
+	size_t count;
+};
+
+/* The names of some make a selector of a few kilobytes. */
+#define ALIASES_CHUNK 20
+
+static const char *aliases_space(const struct aliases_look *look, size_t i)
 {
-	const char *alias = step_optional_text(&look->a->group.items[i], "name");
+	return step_optional_text(&look->group->items[i], "namespace");
+}
+
+/* What some[] has of the chunk that begins with `first`. */
+static struct aliases_chunk aliases_chunk(const struct aliases_look *look, size_t first,
+					  const char *version)
+{
+	const char *space = aliases_space(look, first);
+	const struct kube_target target = {.group = "discovery.k8s.io",
+					   .version = version,
+					   .plural = "endpointslices",
+					   .space = space};
+	struct aliases_chunk chunk = {.first = first, .end = first};
+	auto_free char *start = kube_path(&target);
+	auto_buffer struct buffer names = {0};
+	auto_buffer struct buffer path = {0};
+	size_t taken = 0;
+
+	for (; chunk.end < look->group->count && taken < ALIASES_CHUNK; chunk.end++) {
+		const struct plan_step *item = &look->group->items[chunk.end];
+
+		if (!look->some[chunk.end])
+			continue;
+		if (strcmp(aliases_space(look, chunk.end), space) != 0)
+			break;
+		buffer_format(&names, "%s%s,%s", taken ? "," : "kubernetes.io/service-name in (",
+			      step_optional_text(item, "of"), step_optional_text(item, "name"));
+		taken++;
+	}
+	buffer_text(&names, ")");
+	buffer_text(&path, start);
+	kube_path_query(&path, "labelSelector", buffer_cstr(&names));
+	chunk.path = buffer_detach(&path);
+	return chunk;
+}
+
+/* Ready endpoints of one slice, for the alias or for the Service it stands in for. */
+static void aliases_count_slice(struct aliases_look *look, const struct aliases_chunk *chunk,
+				json_t *slice)
+{
+	const char *owner = json_path_text(slice, "metadata.labels.kubernetes\\.io/service-name");
+	auto_json json_t *one = json_pack("[O]", slice);
+
+	for (size_t i = chunk->first; owner && i < chunk->end; i++) {
+		const struct plan_step *item = &look->group->items[i];
+
+		if (!look->some[i])
+			continue;
+		/* ours stand in for what a controller will make: that is what is waited for */
+		if (!aliases_writes_slices(item) && step_slice_is_ours(slice))
+			continue;
+		if (strcmp(step_optional_text(item, "name"), owner) == 0)
+			look->have[i] += step_slices_ready(one);
+		if (strcmp(step_optional_text(item, "of"), owner) == 0)
+			look->wanted[i] += step_slices_ready(one);
+	}
+}
+
+static void aliases_count(struct aliases_look *look, const struct aliases_chunk *chunk,
+			  const struct kube_answer *answer)
+{
 	auto_error struct error ignored = {0};
 	auto_json json_t *list =
 		json_parse(buffer_as_slice(&answer->reply.body), "answer", &ignored);
-	auto_json json_t *ours = json_array();
-	auto_json json_t *theirs = json_array();
 	json_t *slice;
 	size_t k;
 
 	if (!list)
 		return;
-	json_array_foreach(json_object_get(list, "items"), k, slice) {
-		/* ours stand in for what a controller will make: that is what is waited for */
-		if (!aliases_writes_slices(&look->a->group.items[i]) && step_slice_is_ours(slice))
-			continue;
-		json_array_append(
-			json_path_is(slice, "metadata.labels.kubernetes\\.io/service-name", alias)
-				? ours
-				: theirs,
-			slice);
-	}
-	look->have[i] = step_slices_ready(ours);
-	look->a->wanted[i] = step_slices_ready(theirs);
+	for (size_t i = chunk->first; i < chunk->end; i++)
+		if (look->some[i])
+			look->have[i] = look->wanted[i] = 0;
+	json_array_foreach(json_object_get(list, "items"), k, slice)
+		aliases_count_slice(look, chunk, slice);
 	/* of those that we write ourselves, some may be taken out on purpose */
-	if (look->have[i] && json_object_get(look->a->group.items[i].parameters, "endpoints"))
-		look->a->wanted[i] = look->have[i];
-	look->answered[i] = true;
+	for (size_t i = chunk->first; i < chunk->end; i++)
+		if (look->some[i] && look->have[i] &&
+		    json_object_get(look->group->items[i].parameters, "endpoints"))
+			look->wanted[i] = look->have[i];
 }
 
 static bool aliases_look_next(void *data, size_t job, const struct kube_answer *last,
@@ -207,46 +264,75 @@ static bool aliases_look_next(void *data, size_t job, const struct kube_answer *
 
 	if (last) {
 		if (!last->error.message)
-			aliases_count(look, job, last);
+			aliases_count(look, &look->chunks[job], last);
 		return false;
 	}
-	if (!look->a->originals[job] ||
-	    (look->answered[job] && look->have[job] >= look->a->wanted[job]))
-		return false;
-	free(look->paths[job]);
-	look->paths[job] = aliases_slices_path(&look->a->group.items[job], look->version);
-	*request = (struct kube_request){.method = KUBE_GET, .path = look->paths[job]};
+	*request = (struct kube_request){.method = KUBE_GET, .path = look->chunks[job].path};
 	return true;
 }
 
-static size_t aliases_without(const struct aliases_look *look, size_t *ret_first)
+int step_aliases_count(struct step_context *context, struct step_group *group, const bool *some,
+		       size_t *have, size_t *wanted, struct error *err)
+{
+	struct aliases_look look = {group, some, have, wanted, NULL, 0};
+	struct kube_jobs jobs = {.next = aliases_look_next, .data = &look};
+	auto_free char *version = NULL;
+	int result;
+
+	if (step_slice_version(context, &version, err) < 0)
+		return -1;
+	look.chunks = alloc_array(group->count + 1, sizeof(*look.chunks));
+	for (size_t i = 0; i < group->count; i++) {
+		if (!some[i])
+			continue;
+		/* not known until it is answered */
+		have[i] = 0;
+		wanted[i] = 1;
+		if (look.count == 0 || i >= look.chunks[look.count - 1].end)
+			look.chunks[look.count++] = aliases_chunk(&look, i, version);
+	}
+	jobs.count = look.count;
+	result = kube_multiplex_run(group->many, &jobs, err);
+	for (size_t i = 0; i < look.count; i++)
+		free(look.chunks[i].path);
+	free(look.chunks);
+	return result;
+}
+
+/* Marks those that have fewer ready endpoints than their original, and gives their number. */
+static int aliases_without(struct step_aliases *a, bool *some, size_t *have, size_t *ret_left,
+			   struct error *err)
 {
 	size_t left = 0;
 
-	for (size_t i = 0; i < look->a->group.count; i++) {
-		if (!look->a->originals[i] ||
-		    (look->answered[i] && look->have[i] >= look->a->wanted[i]))
-			continue;
-		if (left++ == 0)
-			*ret_first = i;
+	if (step_aliases_count(a->context, &a->group, some, have, a->wanted, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->group.count; i++) {
+		some[i] = some[i] && have[i] < a->wanted[i];
+		left += some[i];
 	}
-	return left;
+	*ret_left = left;
+	return 0;
+}
+
+static size_t aliases_first(const struct step_aliases *a, const bool *some)
+{
+	size_t i = 0;
+
+	while (i < a->group.count && !some[i])
+		i++;
+	return i;
 }
 
 /* Until each alias has as many ready endpoints as its original. */
-static int aliases_wait(struct aliases_look *look, struct error *err)
+static int aliases_wait(struct step_aliases *a, bool *some, size_t *have, struct error *err)
 {
-	struct step_aliases *a = look->a;
-	const struct kube_jobs jobs = {
-		.count = a->group.count, .next = aliases_look_next, .data = look};
 	int64_t end = clock_monotonic_ms() + ALIASES_ENDPOINTS_MS;
-	size_t first = 0;
-	size_t left;
+	size_t left = 0;
 
 	for (;;) {
-		if (kube_multiplex_run(a->group.many, &jobs, err) < 0)
+		if (aliases_without(a, some, have, &left, err) < 0)
 			return -1;
-		left = aliases_without(look, &first);
 		if (left == 0)
 			return 0;
 		if (clock_monotonic_ms() > end)
@@ -255,7 +341,7 @@ static int aliases_wait(struct aliases_look *look, struct error *err)
 					 "nothing was moved",
 					 left, left == 1 ? " has" : "es have",
 					 ALIASES_ENDPOINTS_MS / 1000,
-					 a->group.items[first].subject);
+					 a->group.items[aliases_first(a, some)].subject);
 		a->context->say(a->context, "waiting for the endpoints of %zu aliases", left);
 		if (step_pause(a->context, ALIASES_POLL_MS, err) < 0)
 			return -1;
@@ -264,20 +350,15 @@ static int aliases_wait(struct aliases_look *look, struct error *err)
 
 int step_aliases_endpoints(struct step_aliases *a, struct error *err)
 {
-	struct aliases_look look = {
-		.a = a,
-		.version = a->pulse.slice_version,
-		.paths = alloc_array(a->group.count + 1, sizeof(char *)),
-		.have = alloc_array(a->group.count + 1, sizeof(size_t)),
-		.answered = alloc_array(a->group.count + 1, sizeof(bool)),
-	};
-	int result = aliases_wait(&look, err);
+	bool *some = alloc_array(a->group.count + 1, sizeof(*some));
+	size_t *have = alloc_array(a->group.count + 1, sizeof(*have));
+	int result;
 
 	for (size_t i = 0; i < a->group.count; i++)
-		free(look.paths[i]);
-	free(look.paths);
-	free(look.have);
-	free(look.answered);
+		some[i] = a->originals[i] != NULL;
+	result = aliases_wait(a, some, have, err);
+	free(some);
+	free(have);
 	return result;
 }
 
@@ -435,7 +516,14 @@ int step_aliases_remove(struct step_context *context, const struct plan_step *st
 static int aliases_apply(struct step_context *context, const struct plan_step *step,
 			 struct error *err)
 {
-	return step_aliases_put(context, step, NULL, err);
+	auto_step_aliases struct step_aliases a = {0};
+
+	if (!aliases_prepares(step))
+		return step_aliases_put(context, step, NULL, err);
+	if (step_aliases_open(&a, context, step, NULL, err) < 0 ||
+	    step_aliases_originals(&a, err) < 0)
+		return -1;
+	return step_aliases_create(&a, err);
 }
 
 static int aliases_undo(struct step_context *context, const struct plan_step *step,

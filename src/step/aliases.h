@@ -29,7 +29,12 @@ void step_aliases_release(struct step_aliases *a);
 must_check int step_aliases_originals(struct step_aliases *a, struct error *err);
 /* Creates those that are not there, without an address in their status. */
 must_check int step_aliases_create(struct step_aliases *a, struct error *err);
-/* Until each has the endpoints of its original; the pulse must be open. */
+/* Counts, for some of a group of aliases, their ready endpoints and those of their originals: have[i]
+ * and wanted[i], 0 and 1 where no answer came. */
+must_check int step_aliases_count(struct step_context *context, struct step_group *group,
+				  const bool *some, size_t *have, size_t *wanted,
+				  struct error *err);
+/* Until each has the endpoints of its original. */
 must_check int step_aliases_endpoints(struct step_aliases *a, struct error *err);
 /* Puts the addresses into the status of those that answer by it. */
 must_check int step_aliases_claim(struct step_aliases *a, struct error *err);

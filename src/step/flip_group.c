@@ -3,12 +3,15 @@
  * flip-group: moves many Services to other ClusterIPs, a window at a time (step/pulse.h).
  *
  * Parameters: services (array of the parameters of kind flip), pulse (optional false: without
- * windows, where nothing has to be spared).
+ * windows, where nothing has to be spared), aliases (optional array of the parameters of kind alias,
+ * one for each of the Services: they are there without an address, see step/escort.h; without it
+ * they claim both addresses already).
  *
  * In a window the legs of several Services are under way at the same time on one connection; a
  * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn comes too late for
- * the window wait for the next one. The objects as they are right before go to
- * the journal, one document a window: {"namespace/name": Service}. A process killed between the
+ * the window wait for the next one. The objects as they are right before go to the journal, in one
+ * document before the first window, and anew where leg 1 finds that somebody wrote meanwhile:
+ * {"namespace/name": Service}. A process killed between the
  * legs leaves ExternalName Services; the resumed step brings each of them home first, from the
  * last document that has it.
  */
@@ -20,6 +23,7 @@
 #include "base/log.h"
 #include "kube/flip.h"
 #include "net/cidr.h"
+#include "step/escort.h"
 #include "step/flip.h"
 #include "step/group.h"
 #include "step/kinds.h"
@@ -62,6 +66,7 @@ struct flip_move {
 	char *leave;
 	char *back;
 	char *status; /* NULL: it has none to be put back */
+	bool kept;    /* the original is in the journal */
 	unsigned conflicts;
 	struct error error; /* why it failed */
 	int64_t left_ms;    /* of the clock; when leg 1 was sent */
@@ -71,10 +76,12 @@ struct flips {
 	struct step_context *context;
 	struct step_group group;
 	struct step_pulse pulse;
+	struct escort escort; /* without a group where the aliases are ready */
 	struct flip_move *moves;
-	bool back;	 /* it is the way back */
-	unsigned window; /* number of the next document in the journal */
-	bool recovered;	 /* what an earlier attempt left was looked at */
+	bool back;	   /* it is the way back */
+	unsigned document; /* number of the next one in the journal */
+	unsigned window;
+	bool recovered; /* what an earlier attempt left was looked at */
 	size_t moved;
 	/* of the window under way */
 	size_t under_way;   /* Services between their legs */
@@ -101,6 +108,7 @@ static void flips_release(struct flips *f)
 	for (size_t i = 0; f->moves && i < f->group.count; i++)
 		flip_move_reset(&f->moves[i]);
 	free(f->moves);
+	escort_release(&f->escort);
 	step_pulse_release(&f->pulse);
 	step_group_release(&f->group);
 }
@@ -202,19 +210,24 @@ static char *flip_key(const struct plan_step *item)
 			    step_optional_text(item, "name"));
 }
 
-/* What is about to be moved, in one document, on disk before the first leg. */
+/* What is about to be moved and is not there yet, in one document, on disk before the first leg. */
 static int flips_keep(struct flips *f, struct error *err)
 {
-	auto_free char *name = flips_document_name(f->back, f->window);
+	auto_free char *name = flips_document_name(f->back, f->document);
 	auto_json json_t *document = json_object();
 
 	for (size_t i = 0; i < f->group.count; i++) {
+		struct flip_move *move = &f->moves[i];
 		auto_free char *key = flip_key(&f->group.items[i]);
 
-		if (f->moves[i].phase == FLIP_WAITING && f->moves[i].original)
-			json_object_set(document, key, f->moves[i].original);
+		if (move->phase != FLIP_WAITING || !move->original || move->kept)
+			continue;
+		json_object_set(document, key, move->original);
+		move->kept = true;
 	}
-	f->window++;
+	if (json_object_size(document) == 0)
+		return 0;
+	f->document++;
 	return f->context->keep(f->context, f->group.step, name, document, err);
 }
 
@@ -243,9 +256,9 @@ static void flips_remember(struct flips *f, json_t *originals)
 
 		json_object_set(originals, key, single);
 	}
-	f->window = flips_read(f, false, originals);
+	f->document = flips_read(f, false, originals);
 	if (f->back)
-		f->window = flips_read(f, true, originals);
+		f->document = flips_read(f, true, originals);
 }
 
 /* Services that an earlier attempt left between the legs come home first, one by one. */
@@ -322,13 +335,20 @@ static void flips_leave_other(struct flips *f, size_t i, const json_t *service)
 		  "it has the address %s, which is not from this run; it stays as it is", address);
 }
 
-/* Fetches what still waits; gives the number. */
+/* Fetches what still waits and is not there as it is now, which leg 1 would tell; gives the number
+ * of all that wait. */
 static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 {
 	json_t **services = step_objects_new(f->group.count);
+	bool *some = alloc_array(f->group.count + 1, sizeof(*some));
 	size_t waiting = 0;
-	int result = step_group_get(f->context, &f->group, "name", services, err);
+	int result;
 
+	for (size_t i = 0; i < f->group.count; i++) {
+		some[i] = f->moves[i].phase == FLIP_WAITING && !f->moves[i].original;
+		waiting += f->moves[i].phase == FLIP_WAITING && f->moves[i].original;
+	}
+	result = step_group_get_some(f->context, &f->group, "name", some, services, err);
 	if (result == 0 && !f->recovered)
 		result = flips_recover(f, services, err);
 	f->recovered = true;
@@ -336,7 +356,7 @@ static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 		struct flip_move *move = &f->moves[i];
 		const struct plan_step *item = &f->group.items[i];
 
-		if (move->phase != FLIP_WAITING)
+		if (move->phase != FLIP_WAITING || !some[i])
 			continue;
 		if (!services[i])
 			log_warning("%s is gone since the plan was made; there is nothing to move",
@@ -353,6 +373,7 @@ static int flips_fetch(struct flips *f, size_t *ret_waiting, struct error *err)
 		waiting++;
 	}
 	step_objects_release(services, f->group.count);
+	free(some);
 	*ret_waiting = waiting;
 	return result;
 }
@@ -370,6 +391,7 @@ static bool flip_begin(struct flips *f, struct flip_move *move, struct kube_requ
 	int64_t turn_us = (int64_t)(f->under_way + 1) * f->unit_us;
 
 	if (move->phase != FLIP_WAITING || !move->original ||
+	    (f->escort.items && !escort_is_ready(&f->escort, (size_t)(move - f->moves))) ||
 	    step_pulse_left(&f->pulse) <= turn_us * 3 / 2 / 1000)
 		return false;
 	if (f->begun_ms == 0)
@@ -388,7 +410,7 @@ static bool flip_left(struct flip_move *move, const struct kube_answer *last,
 	const struct error *error = &last->error;
 
 	if (error->kind == ERROR_CONFLICT && ++move->conflicts < FLIP_GROUP_CONFLICTS) {
-		move->phase = FLIP_WAITING;
+		flip_move_reset(move);
 		return false;
 	}
 	if (error->kind == ERROR_NETWORK && !last->reply.sent) {
@@ -486,13 +508,11 @@ static int flips_window(struct flips *f, struct error *err)
 		return -1;
 	if (kube_multiplex_run(f->group.many, &jobs, &stop) < 0 && stop.kind != ERROR_INTERRUPTED)
 		return error_move(err, &stop);
+	f->window++;
 	log_debug("window %u: %zu Services in %" PRId64 " ms, at most %" PRId64
 		  " ms between the legs, %" PRId64 " ms left",
 		  f->window, f->returned, f->begun_ms ? clock_monotonic_ms() - f->begun_ms : 0,
-		  f->longest_ms,
-		  f->pulse.period_ms
-			  ? f->pulse.window_ms + f->pulse.period_ms - clock_monotonic_ms()
-			  : 0);
+		  f->longest_ms, f->pulse.period_ms ? step_pulse_left(&f->pulse) : 0);
 	step_pulse_disturbed(&f->pulse);
 	if (flips_finish_open(f, err) < 0)
 		return -1;
@@ -520,24 +540,66 @@ static int flips_failures(struct flips *f, struct error *err)
 			 error_text(&f->moves[first].error));
 }
 
+/* Tells the aliases what came of their Services, and brings them on. */
+static int flips_escort(struct flips *f, struct error *err)
+{
+	const json_t **specs = alloc_array(f->group.count + 1, sizeof(*specs));
+	int result;
+
+	for (size_t i = 0; i < f->group.count; i++) {
+		specs[i] = json_object_get(f->moves[i].original, "spec");
+		if (f->moves[i].phase == FLIP_WAITING)
+			continue;
+		/* what was over before is left to the step that trims */
+		if (f->moves[i].phase == FLIP_DONE && f->moves[i].original)
+			escort_moved(&f->escort, i);
+		else
+			escort_leave(&f->escort, i);
+	}
+	result = escort_go_on(&f->escort, specs, err);
+	free(specs);
+	return result;
+}
+
+/* Windows as long as somebody waits; with an escort as soon as somebody may move, and until each
+ * alias is at its end. */
 static int flips_windows(struct flips *f, struct error *err)
 {
 	size_t waiting = 0;
+	size_t ready = 0;
+	size_t left = 0;
 
 	while (flips_fetch(f, &waiting, err) == 0) {
-		if (waiting == 0)
+		if (f->escort.items) {
+			if (flips_escort(f, err) < 0)
+				return -1;
+			left = escort_left(&f->escort, &ready);
+		}
+		if (waiting == 0 && left == 0)
 			return flips_failures(f, err);
-		if (flips_window(f, err) < 0)
+		if (f->escort.items && ready == 0) {
+			if (step_pulse_wait(f->context, &f->pulse, err) < 0)
+				return -1;
+		} else if (flips_window(f, err) < 0) {
 			return -1;
+		}
 	}
 	return -1;
 }
 
 static int flips_run(struct flips *f, bool careful, struct error *err)
 {
+	const json_t *aliases = json_object_get(f->group.step->parameters, "aliases");
 	int result;
 
 	if (careful && step_pulse_open(f->context, &f->pulse, err) < 0)
+		return -1;
+	if (careful && !f->back && json_array_size(aliases) == f->group.count &&
+	    escort_open(&f->escort, f->context, f->group.step, aliases, &f->pulse, err) < 0)
+		return -1;
+	if (f->back && aliases &&
+	    (escort_claim_again(f->context, f->group.step, aliases, err) < 0 ||
+	     step_pulse_settle(f->context, &f->pulse, err) < 0))
 		return -1;
 	result = flips_windows(f, err);
 	step_pulse_close(f->context, &f->pulse);
@@ -545,7 +607,7 @@ static int flips_run(struct flips *f, bool careful, struct error *err)
 		return -1;
 	log_debug("%zu Services moved in %u windows", f->moved, f->window);
 	/* the aliases may let go of the new addresses when every proxy has the flip */
-	return careful ? step_pulse_settle(f->context, &f->pulse, err) : 0;
+	return careful && !f->escort.items ? step_pulse_settle(f->context, &f->pulse, err) : 0;
 }
 
 static int flips_apply(struct step_context *context, const struct plan_step *step,

@@ -130,7 +130,7 @@ static bool group_next(void *data, size_t job, const struct kube_answer *last,
 				json_parse(buffer_as_slice(&last->reply.body), "answer", error);
 		return false;
 	}
-	if (call->method != KUBE_GET && !call->bodies[job])
+	if ((call->some && !call->some[job]) || (call->method != KUBE_GET && !call->bodies[job]))
 		return false;
 	/* an item that has no such object */
 	if (call->member && !step_optional_text(&run->group->items[job], call->member))
@@ -173,15 +173,74 @@ static int group_get_one(struct step_context *context, const struct plan_step *i
 	return step_find(context, &target, ret, err);
 }
 
-int step_group_get(struct step_context *context, struct step_group *group, const char *member,
-		   json_t **objects, struct error *err)
+/* So many of one namespace are rather listed: one request, and one answer to read. */
+#define GROUP_LIST 16
+
+static bool group_is_in(const struct step_group *group, size_t i, const char *space)
+{
+	return strcmp(step_optional_text(&group->items[i], "namespace"), space) == 0;
+}
+
+/* Those of `space` that are in `left` leave it. */
+static int group_list(struct step_context *context, struct step_group *group, const char *member,
+		      const char *space, bool *left, json_t **objects, struct error *err)
+{
+	const struct kube_target target = {.version = "v1", .plural = "services", .space = space};
+	auto_json json_t *list = NULL;
+	auto_json json_t *by_name = json_object();
+	json_t *object;
+	size_t k;
+
+	if (kube_client_list(context->kube, &target, NULL, &list, NULL, err) < 0)
+		return -1;
+	json_array_foreach(list, k, object)
+		json_object_set(by_name, json_path_text(object, "metadata.name"), object);
+	for (size_t i = 0; i < group->count; i++) {
+		const char *name = step_optional_text(&group->items[i], member);
+
+		if (!left[i] || !group_is_in(group, i, space))
+			continue;
+		left[i] = false;
+		objects[i] = name ? json_incref(json_object_get(by_name, name)) : NULL;
+	}
+	return 0;
+}
+
+/* Lists the namespaces of which many are wanted. */
+static int group_list_many(struct step_context *context, struct step_group *group,
+			   const char *member, bool *left, json_t **objects, struct error *err)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		const char *space = step_optional_text(&group->items[i], "namespace");
+		size_t count = 0;
+
+		/* the first of its namespace that is left stands for all of them */
+		for (size_t k = 0; left[i] && k < group->count; k++) {
+			if (!left[k] || !group_is_in(group, k, space))
+				continue;
+			if (k < i)
+				break;
+			count++;
+		}
+		if (count >= GROUP_LIST &&
+		    group_list(context, group, member, space, left, objects, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int group_get_each(struct step_context *context, struct step_group *group,
+			  const char *member, const bool *some, json_t **objects, struct error *err)
 {
 	struct step_group_call call;
 	int result;
 
 	step_group_call_init(group, &call, KUBE_GET, member);
+	call.some = some;
 	result = step_group_send(group, &call, err);
 	for (size_t i = 0; result == 0 && i < group->count; i++) {
+		if (!some[i])
+			continue;
 		if (call.errors[i].kind != ERROR_NONE && call.errors[i].kind != ERROR_NOT_FOUND)
 			result = group_get_one(context, &group->items[i], member, &objects[i], err);
 		else
@@ -189,4 +248,25 @@ int step_group_get(struct step_context *context, struct step_group *group, const
 	}
 	step_group_call_release(group, &call);
 	return result;
+}
+
+int step_group_get_some(struct step_context *context, struct step_group *group, const char *member,
+			const bool *some, json_t **objects, struct error *err)
+{
+	bool *left = alloc_array(group->count + 1, sizeof(*left));
+	int result;
+
+	for (size_t i = 0; i < group->count; i++)
+		left[i] = !some || some[i];
+	result = group_list_many(context, group, member, left, objects, err);
+	if (result == 0)
+		result = group_get_each(context, group, member, left, objects, err);
+	free(left);
+	return result;
+}
+
+int step_group_get(struct step_context *context, struct step_group *group, const char *member,
+		   json_t **objects, struct error *err)
+{
+	return step_group_get_some(context, group, member, NULL, objects, err);
 }

@@ -35,6 +35,7 @@ struct step_group_call {
 	bool dry_run;
 	json_t **
 		bodies; /* the caller's; NULL: GET for all. An item whose body is NULL is left out */
+	const bool *some;     /* borrowed; which items; NULL: all */
 	json_t **objects;     /* out: the answer, a new reference, or NULL */
 	struct error *errors; /* out; kind ERROR_NONE where it went well or was left out */
 };
@@ -52,6 +53,10 @@ must_check int step_group_send(struct step_group *group, struct step_group_call 
  * there is none. Those that failed are asked for again, one by one, with patience. */
 must_check int step_group_get(struct step_context *context, struct step_group *group,
 			      const char *member, json_t **objects, struct error *err);
+/* The same for some of them; the others' objects stay as they are. */
+must_check int step_group_get_some(struct step_context *context, struct step_group *group,
+				   const char *member, const bool *some, json_t **objects,
+				   struct error *err);
 
 /* `count` zeroed pointers; the caller releases them by step_objects_release. */
 json_t **step_objects_new(size_t count);

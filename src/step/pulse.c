@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/cluster.h"
+#include "net/address.h"
 #include "step/service.h"
 #include "text/yaml.h"
 
@@ -22,11 +23,25 @@
 /* on top of the period: the sync itself on a busy node */
 #define PULSE_SYNC_MS 1000
 
+/* how long a change may be on its way to a proxy */
+#define PULSE_LAG_MS 400
+#define PULSE_METRICS_PORT 10249
+#define PULSE_METRICS_MS 2000
+#define PULSE_POLL_MS 25
+#define PULSE_WAIT_MS 100
+/* in all that do not lead to a window, before time decides again */
+#define PULSE_ROUNDS 8
+/* in place of a proof that a proxy has caught up */
+#define PULSE_SETTLE_MS 30000
+
 void step_pulse_release(struct step_pulse *pulse)
 {
 	for (size_t i = 0; i < pulse->node_count; i++)
 		free(pulse->nodes[i]);
 	free(pulse->nodes);
+	free(pulse->metrics);
+	free(pulse->proxies);
+	free(pulse->marks);
 	free(pulse->slice_version);
 	*pulse = (struct step_pulse){0};
 }
@@ -80,6 +95,27 @@ static int64_t pulse_period(const struct yaml_node *root, const char *section)
 	return ms;
 }
 
+/* "" and 0.0.0.0 stand for loopback, which the agent takes by itself. A host that is no address,
+ * and what cannot be read, is left to the default: nobody answers there, and time decides. */
+static void pulse_read_metrics(struct step_pulse *pulse, const char *bind)
+{
+	const char *colon = bind ? strrchr(bind, ':') : NULL;
+	struct slice host;
+	struct net_address address;
+	uint64_t port;
+
+	pulse->metrics_port = PULSE_METRICS_PORT;
+	if (!colon || !slice_to_u64(slice_of(colon + 1), 65535, &port) || port == 0)
+		return;
+	pulse->metrics_port = (uint16_t)port;
+	host = (struct slice){bind, (size_t)(colon - bind)};
+	if (host.len > 1 && host.ptr[0] == '[')
+		host = (struct slice){host.ptr + 1, host.len - 2};
+	if (!net_address_read(host, &address) || slice_is(host, "0.0.0.0") || slice_is(host, "::"))
+		return;
+	pulse->metrics = slice_dup(host);
+}
+
 int step_pulse_configure(struct step_pulse *pulse, const char *config, unsigned minor,
 			 struct error *err)
 {
@@ -92,6 +128,8 @@ int step_pulse_configure(struct step_pulse *pulse, const char *config, unsigned 
 		    0)
 			return -1;
 		mode = yaml_string(yaml_get(yaml_root(&yaml), "mode"));
+		pulse_read_metrics(pulse,
+				   yaml_string(yaml_get(yaml_root(&yaml), "metricsBindAddress")));
 		pulse->period_ms =
 			pulse_period(yaml_root(&yaml), mode && (strcmp(mode, "ipvs") == 0 ||
 								strcmp(mode, "nftables") == 0)
@@ -103,6 +141,7 @@ int step_pulse_configure(struct step_pulse *pulse, const char *config, unsigned 
 			pulse->period_ms = pulse_period(yaml_root(&yaml), "iptables");
 	}
 	pulse->minor = minor;
+	pulse->reserve_ms = pulse->period_ms / 5;
 	pulse->touches = minor >= 34 ? 1 : 2;
 	pulse->touch_gap_ms = minor >= 24 ? 150 : 200;
 	/* the last window's own sync comes one period after its touch; the bucket has both its
@@ -146,12 +185,64 @@ static int pulse_look_nodes(struct step_context *context, struct step_pulse *pul
 		if (slice_next(&rest, '.', &major) && slice_next(&rest, '.', &part) &&
 		    slice_to_u64(part, 9999, &minor) && minor < oldest)
 			oldest = (unsigned)minor;
-		if (name && context->pool && node_pool_may_reach(context->pool, name) &&
-		    pulse_is_ready(node))
+		if (!name || !pulse_is_ready(node))
+			continue;
+		if (context->pool && node_pool_may_reach(context->pool, name))
 			pulse->nodes[pulse->node_count++] = alloc_text(name);
+		else
+			pulse->blind++;
 	}
 	*ret_minor = oldest == UINT32_MAX ? 0 : oldest;
 	return 0;
+}
+
+/* ---- what the proxies say ---- */
+
+static void pulse_go_by_time(struct step_pulse *pulse, const char *node, const char *why)
+{
+	log_debug("the windows go by time: %s%s%s", node ? node : "", node ? ": " : "", why);
+	free(pulse->proxies);
+	pulse->proxies = NULL;
+}
+
+/* Asks every node once. False, and time decides from now on, when one of them does not say. */
+static bool pulse_look(struct step_context *context, struct step_pulse *pulse)
+{
+	auto_json json_t *request = json_pack("{s:s, s:i, s:i, s:s*}", "op", "proxy-metrics",
+					      "port", (int)pulse->metrics_port, "timeoutMs",
+					      PULSE_METRICS_MS, "address", pulse->metrics);
+	struct node_call *calls = alloc_array(pulse->node_count + 1, sizeof(*calls));
+	int64_t asked_ms = clock_monotonic_ms();
+	bool all = true;
+
+	pulse->looked_ms = asked_ms;
+	node_call_all(context->pool, (const char *const *)pulse->nodes, pulse->node_count, request,
+		      calls);
+	for (size_t i = 0; all && i < pulse->node_count; i++) {
+		all = calls[i].reply && limiter_tell(&pulse->proxies[i], calls[i].reply, asked_ms);
+		if (!all)
+			pulse_go_by_time(pulse, pulse->nodes[i],
+					 calls[i].reply ? "its proxy does not say how far it is"
+							: error_text(&calls[i].error));
+	}
+	node_calls_release(calls, pulse->node_count);
+	free(calls);
+	return all;
+}
+
+/* Whether the metrics of all are there to go by. */
+static void pulse_try_metrics(struct step_context *context, struct step_pulse *pulse)
+{
+	if (pulse->period_ms == 0 || pulse->node_count == 0 || pulse->blind) {
+		pulse_go_by_time(pulse, NULL, "not every node can be asked");
+		return;
+	}
+	pulse->proxies = alloc_array(pulse->node_count, sizeof(*pulse->proxies));
+	pulse->marks = alloc_array(pulse->node_count, sizeof(*pulse->marks));
+	for (size_t i = 0; i < pulse->node_count; i++)
+		pulse->proxies[i] = (struct limiter){.period_ms = pulse->period_ms,
+						     .bucket = pulse->minor < 34};
+	(void)pulse_look(context, pulse);
 }
 
 int step_pulse_open(struct step_context *context, struct step_pulse *pulse, struct error *err)
@@ -170,10 +261,13 @@ int step_pulse_open(struct step_context *context, struct step_pulse *pulse, stru
 	/* whatever stood there before a crash is overwritten by another value */
 	pulse->value = (unsigned)(clock_wall_s() % 251);
 	pulse->quiet_since_ms = clock_monotonic_ms();
-	return step_pulse_configure(
-		pulse,
-		json_string_value(json_object_get(json_object_get(map, "data"), "config.conf")),
-		minor, err);
+	if (step_pulse_configure(
+		    pulse,
+		    json_string_value(json_object_get(json_object_get(map, "data"), "config.conf")),
+		    minor, err) < 0)
+		return -1;
+	pulse_try_metrics(context, pulse);
+	return 0;
 }
 
 /* ---- touching ---- */
@@ -224,8 +318,11 @@ static int pulse_touch(struct step_context *context, struct step_pulse *pulse, s
 	const struct kube_write_options options = {.repeatable = true};
 	auto_json json_t *patch = json_pack("{s:o}", "endpoints", pulse_endpoints(pulse));
 
-	return kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
-				 err);
+	if (kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options, NULL,
+			      err) < 0)
+		return -1;
+	step_pulse_disturbed(pulse);
+	return 0;
 }
 
 void step_pulse_disturbed(struct step_pulse *pulse)
@@ -233,38 +330,213 @@ void step_pulse_disturbed(struct step_pulse *pulse)
 	pulse->quiet_since_ms = clock_monotonic_ms();
 }
 
-int step_pulse_window(struct step_context *context, struct step_pulse *pulse, struct error *err)
+/* ---- windows by the proxies' own word ---- */
+
+static bool pulse_owes(const struct step_pulse *pulse, size_t i)
+{
+	return pulse->proxies[i].syncs == pulse->marks[i];
+}
+
+/* Until every node has had the sync that it owes since `changed_ms`. *ret_all is false when one
+ * still has not after all that time, or when time decides from now on. */
+static int pulse_await(struct step_context *context, struct step_pulse *pulse, int64_t changed_ms,
+		       bool *ret_all, struct error *err)
+{
+	int64_t end = changed_ms + 2 * pulse->period_ms + PULSE_SYNC_MS;
+
+	for (;;) {
+		int64_t now = clock_monotonic_ms();
+		int64_t next = 0;
+
+		for (size_t i = 0; i < pulse->node_count; i++)
+			if (pulse_owes(pulse, i) &&
+			    limiter_expect(&pulse->proxies[i], changed_ms) > next)
+				next = limiter_expect(&pulse->proxies[i], changed_ms);
+		*ret_all = next == 0;
+		if (next == 0 || now > end)
+			return 0;
+		if (next < now + PULSE_POLL_MS)
+			next = now + PULSE_POLL_MS;
+		if (step_pause(context, next - now, err) < 0)
+			return -1;
+		if (!pulse_look(context, pulse))
+			return 0;
+	}
+}
+
+/* The reserve was too small when a proxy began to sync before the window's last leg was there. */
+static void pulse_check_reserve(struct step_pulse *pulse)
+{
+	for (size_t i = 0; i < pulse->node_count; i++) {
+		const struct limiter *proxy = &pulse->proxies[i];
+
+		if (pulse_owes(pulse, i) || !proxy->timed || pulse->window_ms == 0 ||
+		    proxy->begun_ms >= pulse->quiet_since_ms)
+			continue;
+		log_debug("the proxy of node '%s' began to sync %lld ms before the window was over",
+			  pulse->nodes[i], (long long)(pulse->quiet_since_ms - proxy->begun_ms));
+		if (pulse->reserve_ms < pulse->period_ms / 2)
+			pulse->reserve_ms += pulse->period_ms / 10;
+		return;
+	}
+}
+
+/* The end of a window that is opened now. */
+static int64_t pulse_end(const struct step_pulse *pulse)
+{
+	int64_t end = INT64_MAX;
+
+	for (size_t i = 0; i < pulse->node_count; i++)
+		if (pulse->proxies[i].free_ms < end)
+			end = pulse->proxies[i].free_ms;
+	return end - pulse->reserve_ms;
+}
+
+/* Makes those sync now that could do so in the middle of a window: waits until they can at once. */
+static int pulse_prime(struct step_context *context, struct step_pulse *pulse, int64_t enough_ms,
+		       struct error *err)
+{
+	int64_t now = clock_monotonic_ms();
+	int64_t latest = now;
+
+	for (size_t i = 0; i < pulse->node_count; i++) {
+		const struct limiter *proxy = &pulse->proxies[i];
+		bool soon = proxy->free_ms < now + enough_ms + pulse->reserve_ms;
+
+		if (soon && proxy->free_ms > latest)
+			latest = proxy->free_ms;
+		if (soon)
+			pulse->marks[i] = proxy->syncs;
+	}
+	if (latest > now && step_pause(context, latest - now, err) < 0)
+		return -1;
+	return pulse->has_slice ? pulse_touch(context, pulse, err)
+				: pulse_create(context, pulse, err);
+}
+
+/* *ret_open is false when time has to decide. */
+static int pulse_window_told(struct step_context *context, struct step_pulse *pulse, bool *ret_open,
+			     struct error *err)
+{
+	const int64_t enough_ms = pulse->period_ms * 4 / 10;
+	int64_t changed_ms = pulse->quiet_since_ms;
+	bool all = false;
+
+	for (unsigned round = 0; round < PULSE_ROUNDS; round++) {
+		int64_t now;
+
+		if (pulse_await(context, pulse, changed_ms, &all, err) < 0)
+			return -1;
+		*ret_open = false;
+		if (!pulse->proxies)
+			return 0;
+		if (round == 0)
+			pulse_check_reserve(pulse);
+		now = clock_monotonic_ms();
+		if (all && pulse_end(pulse) >= now + enough_ms) {
+			*ret_open = true;
+			pulse->window_ms = now;
+			pulse->end_ms = pulse_end(pulse);
+			for (size_t i = 0; i < pulse->node_count; i++)
+				pulse->marks[i] = pulse->proxies[i].syncs;
+			return 0;
+		}
+		if (pulse_prime(context, pulse, enough_ms, err) < 0)
+			return -1;
+		changed_ms = clock_monotonic_ms();
+	}
+	pulse_go_by_time(pulse, NULL, "the proxies are not in step");
+	return 0;
+}
+
+/* ---- windows by time ---- */
+
+static int pulse_window_timed(struct step_context *context, struct step_pulse *pulse,
+			      struct error *err)
 {
 	int64_t left;
 
-	if (pulse->period_ms == 0)
-		return 0;
 	if (!pulse->has_slice && pulse_create(context, pulse, err) < 0)
 		return -1;
 	left = pulse->quiet_since_ms + pulse->quiet_ms - clock_monotonic_ms();
 	if (left > 0 && step_pause(context, left, err) < 0)
 		return -1;
 	pulse->window_ms = clock_monotonic_ms();
+	pulse->end_ms = pulse->window_ms + pulse->period_ms * 8 / 10;
 	for (unsigned i = 0; i < pulse->touches; i++) {
 		if (i && clock_sleep_ms(pulse->touch_gap_ms, err) < 0)
 			return -1;
 		if (pulse_touch(context, pulse, err) < 0)
 			return -1;
 	}
-	step_pulse_disturbed(pulse);
 	return clock_sleep_ms(PULSE_REACT_MS, err);
+}
+
+int step_pulse_window(struct step_context *context, struct step_pulse *pulse, struct error *err)
+{
+	bool open = false;
+
+	if (pulse->period_ms == 0)
+		return 0;
+	if (pulse->proxies && pulse_window_told(context, pulse, &open, err) < 0)
+		return -1;
+	return open ? 0 : pulse_window_timed(context, pulse, err);
 }
 
 int64_t step_pulse_left(const struct step_pulse *pulse)
 {
-	if (pulse->period_ms == 0)
-		return INT64_MAX;
-	return pulse->window_ms + pulse->period_ms * 8 / 10 - clock_monotonic_ms();
+	return pulse->period_ms == 0 ? INT64_MAX : pulse->end_ms - clock_monotonic_ms();
+}
+
+/* ---- everything programmed ---- */
+
+int64_t step_pulse_programmed(const struct step_pulse *pulse)
+{
+	int64_t programmed = INT64_MAX;
+
+	if (!pulse->proxies)
+		return clock_monotonic_ms() - pulse->period_ms - PULSE_SYNC_MS;
+	for (size_t i = 0; i < pulse->node_count; i++) {
+		const struct limiter *proxy = &pulse->proxies[i];
+		/* what may be pending would have been synced by now */
+		int64_t until =
+			proxy->pending ? INT64_MIN : pulse->looked_ms - 2 * pulse->period_ms;
+
+		if (proxy->idle)
+			until = pulse->looked_ms;
+		else if (proxy->timed && proxy->begun_ms > until)
+			until = proxy->begun_ms;
+		if (until < programmed)
+			programmed = until;
+	}
+	return programmed == INT64_MIN ? INT64_MIN : programmed - PULSE_LAG_MS;
+}
+
+int step_pulse_wait(struct step_context *context, struct step_pulse *pulse, struct error *err)
+{
+	if (step_pause(context, PULSE_WAIT_MS, err) < 0)
+		return -1;
+	if (pulse->proxies)
+		(void)pulse_look(context, pulse);
+	return 0;
 }
 
 int step_pulse_settle(struct step_context *context, struct step_pulse *pulse, struct error *err)
 {
-	return step_pause(context, pulse->period_ms + PULSE_SYNC_MS, err);
+	int64_t now = clock_monotonic_ms();
+
+	/* syncs are timed from one look to the next */
+	if (pulse->proxies)
+		(void)pulse_look(context, pulse);
+	while (step_pulse_programmed(pulse) < now) {
+		if (clock_monotonic_ms() > now + PULSE_SETTLE_MS) {
+			log_warning("some proxies do not catch up in %d s", PULSE_SETTLE_MS / 1000);
+			return 0;
+		}
+		if (step_pulse_wait(context, pulse, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int step_pulse_is_left(struct step_context *context, bool *ret_left, struct error *err)

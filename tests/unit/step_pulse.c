@@ -62,7 +62,7 @@ static void test_malformed(void)
 
 static void test_window(void)
 {
-	struct step_pulse pulse = {.period_ms = 1000, .window_ms = 50000};
+	struct step_pulse pulse = {.period_ms = 1000, .end_ms = 50800};
 	struct step_pulse ipvs = {0};
 
 	TEST("a window ends before the next sync, and never where proxies do not wait");
@@ -75,8 +75,39 @@ static void test_window(void)
 	CHECK_INT(pulse.quiet_since_ms, 50900);
 }
 
+static void test_metrics_address(void)
+{
+	static const struct {
+		const char *config;
+		const char *address; /* NULL: the default */
+		int port;
+	} binds[] = {
+		{"mode: iptables\n", NULL, 10249},
+		{"metricsBindAddress: \"\"\n", NULL, 10249},
+		{"metricsBindAddress: 0.0.0.0:10249\n", NULL, 10249},
+		{"metricsBindAddress: \"[::]:9000\"\n", NULL, 9000},
+		{"metricsBindAddress: 127.0.0.1:10349\n", "127.0.0.1", 10349},
+		{"metricsBindAddress: \"[fd00::1]:7\"\n", "fd00::1", 7},
+		{"metricsBindAddress: nonsense\n", NULL, 10249},
+	};
+
+	for (size_t i = 0; i < sizeof(binds) / sizeof(binds[0]); i++) {
+		auto_step_pulse struct step_pulse pulse = {0};
+		struct error err = {0};
+
+		TEST("where the metrics are: %s", binds[i].config);
+		CHECK_OK(step_pulse_configure(&pulse, binds[i].config, 36, &err), &err);
+		CHECK_INT(pulse.metrics_port, binds[i].port);
+		if (binds[i].address)
+			CHECK_STR(pulse.metrics, binds[i].address);
+		else
+			CHECK(pulse.metrics == NULL);
+	}
+}
+
 int main(void)
 {
+	test_metrics_address();
 	test_configure();
 	test_malformed();
 	test_window();
