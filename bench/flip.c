@@ -188,7 +188,7 @@ static int bench_plan(struct bench *b, const char *space, unsigned count, const 
 		old = json_path_text(service, "spec.clusterIP");
 		json_array_append_new(
 			aliases,
-			json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "namespace", space, "name",
+			json_pack("{s:s, s:s, s:s, s:s, s:[s, s], s:s}", "namespace", space, "name",
 				  alias, "of", name, "mechanism",
 				  getenv("BENCH_MECHANISM") ? getenv("BENCH_MECHANISM") : "bridge",
 				  "addresses", old, new_, "clusterIP", own));

@@ -45,6 +45,50 @@ static const char *move_target(const struct planner *p, const struct cluster_ser
 	return text->text;
 }
 
+/* Those that everything else needs: everybody knows their addresses by heart. */
+static const char *move_hold_name(const struct cluster_service *s)
+{
+	if (planner_service_is(s, "default", "kubernetes"))
+		return "renumber-hold-kubernetes";
+	if (planner_service_is(s, "kube-system", "kube-dns"))
+		return "renumber-hold-dns";
+	return NULL;
+}
+
+bool planner_is_held(const struct cluster_service *s)
+{
+	return move_hold_name(s) != NULL;
+}
+
+/* Who holds the Service's new address until it moves. */
+static json_t *move_hold(const struct planner *p, const struct cluster_service *s)
+{
+	auto_free char *owner = alloc_format("%s/%s", s->namespace_, s->name);
+	struct net_text text;
+	const char *address = move_target(p, s, &text);
+
+	if (!address)
+		return NULL;
+	return json_pack("{s:s, s:s, s:s, s:s}", "namespace", "kube-system", "name",
+			 move_hold_name(s), "address", address, "for", owner);
+}
+
+/* The step was planned before the addresses were. */
+static void move_fill_hold(struct planner *p)
+{
+	json_t *services = NULL;
+
+	for (size_t i = 0; i < p->plan->count; i++)
+		if (strcmp(p->plan->steps[i].kind, "hold") == 0)
+			services = json_object_get(p->plan->steps[i].parameters, "services");
+	for (size_t i = 0; services && i < p->move_count; i++) {
+		json_t *hold = planner_is_held(p->moves[i]) ? move_hold(p, p->moves[i]) : NULL;
+
+		if (hold)
+			json_array_append_new(services, hold);
+	}
+}
+
 static json_t *move_flip(const struct planner *p, const struct cluster_service *s, const char *new_,
 			 const char *alias)
 {
@@ -60,6 +104,10 @@ static json_t *move_flip(const struct planner *p, const struct cluster_service *
 		json_array_append_new(json_object_get(parameters, "to"),
 				      json_string(s->cluster_ips.items[i]));
 	}
+	if (planner_migrates(p) && move_hold_name(s))
+		json_object_set_new(parameters, "hold",
+				    json_pack("{s:s, s:s}", "namespace", "kube-system", "name",
+					      move_hold_name(s)));
 	if (p->cluster->kubeadm_dns_domain)
 		json_object_set_new(parameters, "domain",
 				    json_string(p->cluster->kubeadm_dns_domain));
@@ -205,6 +253,7 @@ void planner_move(struct planner *p)
 {
 	size_t count;
 
+	move_fill_hold(p);
 	for (size_t begin = 0; begin < p->move_count; begin += count) {
 		count = move_count(p, begin);
 		move_some(p, begin, begin + count);

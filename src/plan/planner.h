@@ -150,6 +150,8 @@ void planner_release(struct planner *p);
 
 /* Emits the steps that move p->moves, which are in p->map. */
 void planner_move(struct planner *p);
+/* Whether the Service's new address is held for it until it moves (kind hold). */
+bool planner_is_held(const struct cluster_service *s);
 
 /* API servers call it: for a webhook, a conversion or an aggregated API. */
 bool planner_is_called(const struct planner *p, const struct cluster_service *s);

@@ -236,6 +236,20 @@ static void range_allocation(struct planner *p, enum plan_stage stage, bool impl
 		      "the second leg of a flip fails on a server that does not");
 }
 
+/* The first Services to move get addresses that nobody may have by then. Which those are is known
+ * when all have one. */
+static void range_hold(struct planner *p)
+{
+	for (size_t i = 0; i < p->move_count; i++) {
+		if (!planner_is_held(p->moves[i]))
+			continue;
+		plan_step_why(plan_add(p->plan, PLAN_STAGE_RANGES, "hold", "Services",
+				       json_pack("{s:[]}", "services")),
+			      "from now on anybody could ask for these addresses");
+		return;
+	}
+}
+
 static void range_freeze(struct planner *p, enum plan_stage stage, const char *kind)
 {
 	plan_step_why(
@@ -292,6 +306,8 @@ static void range_servers(struct planner *p, enum plan_stage stage)
 	}
 	if (rolls && stage == PLAN_STAGE_RANGES)
 		range_allocation(p, stage, bitmap);
+	if (stage == PLAN_STAGE_RANGES)
+		range_hold(p);
 	if (rolls && bitmap)
 		range_freeze(p, stage, "thaw");
 }
@@ -325,6 +341,7 @@ void planner_ranges(struct planner *p)
 	if (range_flags_come_last(p)) {
 		range_object(p);
 		range_allocation(p, PLAN_STAGE_RANGES, false);
+		range_hold(p);
 		return;
 	}
 	if (planner_migrates(p)) {

@@ -12,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "run/executor_part.h"
+#include "step/copies.h"
 
 static struct executor *executor_of(struct step_context *context)
 {
@@ -35,6 +36,28 @@ static json_t *executor_kept(struct step_context *context, const struct plan_ste
 	return journal_kept(e->options->journal, e->options->plan->run, step->id, name);
 }
 
+#define EXECUTOR_FOLLOW_MS 5000
+#define EXECUTOR_FOLLOW_FAILED_MS 20000
+
+/* Endpoints that we copied follow their originals, whatever step is under way. It is nothing to end
+ * a step for: a server that restarts answers the next time. */
+static void executor_follow(struct executor *e)
+{
+	auto_error struct error problem = {0};
+	size_t changed = 0;
+
+	if (e->options->dry_run || clock_monotonic_ms() < e->follow_ms)
+		return;
+	e->follow_ms = clock_monotonic_ms() + EXECUTOR_FOLLOW_MS;
+	if (step_copies_follow(&e->context, &changed, &problem) < 0) {
+		log_debug("endpoints are not followed now: %s", error_text(&problem));
+		e->follow_ms = clock_monotonic_ms() + EXECUTOR_FOLLOW_FAILED_MS;
+	} else if (changed) {
+		log_info("  … %zu slice%s of aliases brought in step with the originals", changed,
+			 changed == 1 ? "" : "s");
+	}
+}
+
 static int executor_tick(struct step_context *context, struct error *err)
 {
 	struct executor *e = executor_of(context);
@@ -44,6 +67,7 @@ static int executor_tick(struct step_context *context, struct error *err)
 	if (run_lock_renew(&e->lock, err) < 0)
 		return -1;
 	screen_tick(e->screen, e->probe);
+	executor_follow(e);
 	return run_probe_tick(e->probe, err);
 }
 

@@ -20,7 +20,8 @@ struct executor {
 	struct run_probe *probe; /* NULL: nothing is probed */
 	struct mirror mirror;	 /* its client is NULL until it begins */
 	bool gate_passed;
-	bool caught_up; /* a step that had waited for its node is done now */
+	int64_t follow_ms; /* of the clock; when copied endpoints are looked at again */
+	bool caught_up;	   /* a step that had waited for its node is done now */
 };
 
 /* Fills the context, takes the lock; executor_close releases both, also after a failure. */

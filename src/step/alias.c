@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "model/cluster.h"
 #include "step/aliases.h"
+#include "step/copies.h"
 #include "step/kinds.h"
 #include "step/service.h"
 
@@ -130,6 +131,16 @@ static json_t *alias_spec(const struct plan_step *step, const json_t *original)
 	return spec;
 }
 
+static json_t *alias_labels(const struct step_context *context, const struct plan_step *step)
+{
+	json_t *labels = json_pack("{s:s}", CLUSTER_RUN_LABEL, context->plan->run);
+
+	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")))
+		json_object_set_new(labels, STEP_COPIES_LABEL,
+				    json_string(step_optional_text(step, "of")));
+	return labels;
+}
+
 json_t *step_alias_object(const struct step_context *context, const struct plan_step *step,
 			  const json_t *original, bool with_address)
 {
@@ -140,14 +151,13 @@ json_t *step_alias_object(const struct step_context *context, const struct plan_
 		address = json_array_get(json_object_get(step->parameters, "addresses"), 0);
 	if (address && with_address)
 		json_object_set(spec, "clusterIP", (json_t *)(uintptr_t)address);
-	return json_pack(
-		"{s:s, s:s, s:{s:s, s:s, s:{s:s}, s:{s:s}}, s:o}", "apiVersion", "v1", "kind",
-		"Service", "metadata", "name", step_optional_text(step, "name"), "namespace",
-		step_optional_text(step, "namespace"), "labels", CLUSTER_RUN_LABEL,
-		context->plan->run, "annotations", "kubectl-renumber/comment",
-		"keeps an old Service address answering while the Service CIDR is changed; "
-		"'kubectl renumber finalize' removes it",
-		"spec", spec);
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:{s:s}}, s:o}", "apiVersion", "v1", "kind",
+			 "Service", "metadata", "name", step_optional_text(step, "name"),
+			 "namespace", step_optional_text(step, "namespace"), "labels",
+			 alias_labels(context, step), "annotations", "kubectl-renumber/comment",
+			 "keeps an old Service address answering while the Service CIDR is "
+			 "changed; 'kubectl renumber finalize' removes it",
+			 "spec", spec);
 }
 
 /* What the alias stands in for: the live Service, or what the plan remembers of it. */
@@ -295,34 +305,12 @@ static int alias_create_slice(struct step_context *context, const struct plan_st
 	return alias_put_slice(context, step, version, slice, err);
 }
 
-/* A Service without selector has endpoints that somebody wrote; the alias gets copies. */
 int step_alias_copy_slices(struct step_context *context, const struct plan_step *step,
 			   struct error *err)
 {
-	const char *name = step_optional_text(step, "name");
-	auto_free char *version = NULL;
-	auto_json json_t *slices = NULL;
-	json_t *slice;
-	size_t i;
-
-	if (step_slice_version(context, &version, err) < 0 ||
-	    step_slices(context, step_optional_text(step, "namespace"),
-			step_optional_text(step, "of"), &slices, err) < 0)
-		return -1;
-	json_array_foreach(slices, i, slice) {
-		auto_free char *copy = alloc_format("%s-copy-%zu", name, i + 1);
-
-		json_object_set_new(slice, "metadata",
-				    json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "name", copy,
-					      "namespace", step_optional_text(step, "namespace"),
-					      "labels", "kubernetes.io/service-name", name,
-					      "endpointslice.kubernetes.io/managed-by",
-					      ALIAS_MANAGER, CLUSTER_RUN_LABEL,
-					      context->plan->run));
-		if (alias_put_slice(context, step, version, slice, err) < 0)
-			return -1;
-	}
-	return 0;
+	return step_copies_write(context, step_optional_text(step, "namespace"),
+				 step_optional_text(step, "name"), step_optional_text(step, "of"),
+				 NULL, err);
 }
 
 int step_alias_slices(struct step_context *context, const struct plan_step *step,

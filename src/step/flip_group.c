@@ -7,6 +7,9 @@
  * one for each of the Services: they are there without an address, see step/escort.h; without it
  * they claim both addresses already).
  *
+ * A Service's parameter "hold" (namespace, name; optional) is the Service that has its new address
+ * until now (kind hold): it is deleted right before leg 1.
+ *
  * In a window the legs of several Services are under way at the same time on one connection; a
  * Service's leg 2 is sent the moment its leg 1 is answered. Services whose turn comes too late for
  * the window wait for the next one. The objects as they are right before go to the journal, in one
@@ -50,6 +53,7 @@ static void flips_describe(const struct plan_step *step, struct buffer *out)
 
 enum flip_phase {
 	FLIP_WAITING,
+	FLIP_RELEASING, /* the deletion of who holds the address sent */
 	FLIP_LEAVING,	/* leg 1 sent */
 	FLIP_RETURNING, /* leg 2 sent */
 	FLIP_STATUS,	/* the status of a LoadBalancer sent */
@@ -63,6 +67,7 @@ struct flip_move {
 	json_t *original; /* owned: before leg 1 */
 	char *path;	  /* owned, like the texts below */
 	char *status_path;
+	char *hold_path; /* NULL: nobody holds the address */
 	char *leave;
 	char *back;
 	char *status; /* NULL: it has none to be put back */
@@ -96,6 +101,7 @@ static void flip_move_reset(struct flip_move *move)
 	json_decref(move->original);
 	free(move->path);
 	free(move->status_path);
+	free(move->hold_path);
 	free(move->leave);
 	free(move->back);
 	free(move->status);
@@ -173,6 +179,18 @@ static char *flip_path(const struct plan_step *item, const char *subresource)
 	return buffer_detach(&path);
 }
 
+/* Of who holds the new address; NULL: nobody. */
+static char *flip_hold_path(const struct plan_step *item)
+{
+	const json_t *hold = json_object_get(item->parameters, "hold");
+	const struct kube_target target = {.version = "v1",
+					   .plural = "services",
+					   .space = json_path_text(hold, "namespace"),
+					   .name = json_path_text(hold, "name")};
+
+	return target.space && target.name ? kube_path(&target) : NULL;
+}
+
 static void flip_prepare(struct flip_move *move, const struct plan_step *item, json_t *service)
 {
 	auto_free char *external_name = step_flip_external_name(item);
@@ -192,6 +210,7 @@ static void flip_prepare(struct flip_move *move, const struct plan_step *item, j
 	move->original = json_incref(service);
 	move->path = flip_path(item, NULL);
 	move->status_path = flip_path(item, "status");
+	move->hold_path = flip_hold_path(item);
 	move->leave = json_print(leave);
 	move->back = json_print(back);
 	move->status = status ? json_print(status) : NULL;
@@ -397,8 +416,34 @@ static bool flip_begin(struct flips *f, struct flip_move *move, struct kube_requ
 	if (f->begun_ms == 0)
 		f->begun_ms = clock_monotonic_ms();
 	f->under_way++;
-	move->phase = FLIP_LEAVING;
 	move->left_ms = clock_monotonic_ms();
+	if (move->hold_path) {
+		move->phase = FLIP_RELEASING;
+		*request = (struct kube_request){.method = KUBE_DELETE, .path = move->hold_path};
+		return true;
+	}
+	move->phase = FLIP_LEAVING;
+	flip_request(request, move->path, move->leave);
+	return true;
+}
+
+/* After the deletion. One that went before was deleted by an earlier attempt; without an answer
+ * nothing has begun, and the next window asks again. */
+static bool flip_released(struct flip_move *move, const struct kube_answer *last,
+			  struct kube_request *request)
+{
+	const struct error *error = &last->error;
+
+	if (error->kind == ERROR_NETWORK && ++move->conflicts < FLIP_GROUP_CONFLICTS) {
+		move->phase = FLIP_WAITING;
+		return false;
+	}
+	if (error->kind != ERROR_NONE && error->kind != ERROR_NOT_FOUND) {
+		move->phase = FLIP_FAILED;
+		(void)error_set(&move->error, error->kind, "%s", error->message);
+		return false;
+	}
+	move->phase = FLIP_LEAVING;
 	flip_request(request, move->path, move->leave);
 	return true;
 }
@@ -459,6 +504,11 @@ static bool flips_next(void *data, size_t job, const struct kube_answer *last,
 	if (!last)
 		return flip_begin(f, move, request);
 	switch (move->phase) {
+	case FLIP_RELEASING:
+		if (flip_released(move, last, request))
+			return true;
+		f->under_way--;
+		return false;
 	case FLIP_LEAVING:
 		if (flip_left(move, last, request))
 			return true;
@@ -508,12 +558,12 @@ static int flips_window(struct flips *f, struct error *err)
 		return -1;
 	if (kube_multiplex_run(f->group.many, &jobs, &stop) < 0 && stop.kind != ERROR_INTERRUPTED)
 		return error_move(err, &stop);
+	step_pulse_over(&f->pulse);
 	f->window++;
 	log_debug("window %u: %zu Services in %" PRId64 " ms, at most %" PRId64
 		  " ms between the legs, %" PRId64 " ms left",
 		  f->window, f->returned, f->begun_ms ? clock_monotonic_ms() - f->begun_ms : 0,
 		  f->longest_ms, f->pulse.period_ms ? step_pulse_left(&f->pulse) : 0);
-	step_pulse_disturbed(&f->pulse);
 	if (flips_finish_open(f, err) < 0)
 		return -1;
 	f->context->say(f->context, "%zu of %zu Services moved", f->moved, f->group.count);
@@ -633,6 +683,7 @@ static json_t *flips_turned(const struct plan_step *step)
 
 		json_object_set(one, "from", json_object_get(item, "to"));
 		json_object_set(one, "to", json_object_get(item, "from"));
+		json_object_del(one, "hold");
 		json_array_append_new(turned, one);
 	}
 	return turned;

@@ -26,6 +26,7 @@ extern const struct step_kind step_manifest_flags;
 extern const struct step_kind step_roll;
 extern const struct step_kind step_converge_kind;
 extern const struct step_kind step_allocation;
+extern const struct step_kind step_hold;
 extern const struct step_kind step_freeze;
 extern const struct step_kind step_thaw;
 extern const struct step_kind step_stray_manifest;

@@ -30,7 +30,7 @@
 #define PULSE_POLL_MS 25
 #define PULSE_WAIT_MS 100
 /* in all that do not lead to a window, before time decides again */
-#define PULSE_ROUNDS 8
+#define PULSE_ROUNDS 6
 /* in place of a proof that a proxy has caught up */
 #define PULSE_SETTLE_MS 30000
 
@@ -371,10 +371,10 @@ static void pulse_check_reserve(struct step_pulse *pulse)
 		const struct limiter *proxy = &pulse->proxies[i];
 
 		if (pulse_owes(pulse, i) || !proxy->timed || pulse->window_ms == 0 ||
-		    proxy->begun_ms >= pulse->quiet_since_ms)
+		    proxy->begun_ms >= pulse->over_ms)
 			continue;
 		log_debug("the proxy of node '%s' began to sync %lld ms before the window was over",
-			  pulse->nodes[i], (long long)(pulse->quiet_since_ms - proxy->begun_ms));
+			  pulse->nodes[i], (long long)(pulse->over_ms - proxy->begun_ms));
 		if (pulse->reserve_ms < pulse->period_ms / 2)
 			pulse->reserve_ms += pulse->period_ms / 10;
 		return;
@@ -392,21 +392,16 @@ static int64_t pulse_end(const struct step_pulse *pulse)
 	return end - pulse->reserve_ms;
 }
 
-/* Makes those sync now that could do so in the middle of a window: waits until they can at once. */
-static int pulse_prime(struct step_context *context, struct step_pulse *pulse, int64_t enough_ms,
-		       struct error *err)
+/* Brings all into step: waits until each of them may sync, and makes them do it now. */
+static int pulse_prime(struct step_context *context, struct step_pulse *pulse, struct error *err)
 {
 	int64_t now = clock_monotonic_ms();
 	int64_t latest = now;
 
 	for (size_t i = 0; i < pulse->node_count; i++) {
-		const struct limiter *proxy = &pulse->proxies[i];
-		bool soon = proxy->free_ms < now + enough_ms + pulse->reserve_ms;
-
-		if (soon && proxy->free_ms > latest)
-			latest = proxy->free_ms;
-		if (soon)
-			pulse->marks[i] = proxy->syncs;
+		if (pulse->proxies[i].free_ms > latest)
+			latest = pulse->proxies[i].free_ms;
+		pulse->marks[i] = pulse->proxies[i].syncs;
 	}
 	if (latest > now && step_pause(context, latest - now, err) < 0)
 		return -1;
@@ -418,11 +413,12 @@ static int pulse_prime(struct step_context *context, struct step_pulse *pulse, i
 static int pulse_window_told(struct step_context *context, struct step_pulse *pulse, bool *ret_open,
 			     struct error *err)
 {
-	const int64_t enough_ms = pulse->period_ms * 4 / 10;
 	int64_t changed_ms = pulse->quiet_since_ms;
 	bool all = false;
 
 	for (unsigned round = 0; round < PULSE_ROUNDS; round++) {
+		/* a short one is better than none */
+		int64_t enough_ms = pulse->period_ms * (round < 3 ? 4 : 2) / 10;
 		int64_t now;
 
 		if (pulse_await(context, pulse, changed_ms, &all, err) < 0)
@@ -441,7 +437,10 @@ static int pulse_window_told(struct step_context *context, struct step_pulse *pu
 				pulse->marks[i] = pulse->proxies[i].syncs;
 			return 0;
 		}
-		if (pulse_prime(context, pulse, enough_ms, err) < 0)
+		log_debug("no window: %s, %lld ms left",
+			  all ? "all have synced" : "some owe a sync",
+			  (long long)(pulse_end(pulse) - now));
+		if (pulse_prime(context, pulse, err) < 0)
 			return -1;
 		changed_ms = clock_monotonic_ms();
 	}
@@ -470,6 +469,12 @@ static int pulse_window_timed(struct step_context *context, struct step_pulse *p
 			return -1;
 	}
 	return clock_sleep_ms(PULSE_REACT_MS, err);
+}
+
+void step_pulse_over(struct step_pulse *pulse)
+{
+	pulse->over_ms = clock_monotonic_ms();
+	step_pulse_disturbed(pulse);
 }
 
 int step_pulse_window(struct step_context *context, struct step_pulse *pulse, struct error *err)

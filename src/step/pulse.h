@@ -26,7 +26,7 @@
  *		…
  *	while (step_pulse_left(&pulse) > 0)
  *		flip the next one
- *	step_pulse_disturbed(&pulse);
+ *	step_pulse_over(&pulse);
  *	step_pulse_close(context, &pulse);
  */
 struct step_pulse {
@@ -44,6 +44,7 @@ struct step_pulse {
 	int64_t quiet_since_ms; /* of the clock; the last write of ours */
 	int64_t window_ms;	/* of the clock; when the window was opened */
 	int64_t end_ms;		/* of the clock; when it ends */
+	int64_t over_ms;	/* of the clock; when the last leg in it was over */
 	unsigned value;		/* of the touched endpoint */
 	char *slice_version;	/* owned */
 	bool has_slice;
@@ -67,6 +68,9 @@ must_check int step_pulse_window(struct step_context *context, struct step_pulse
 /* How long this window surely lasts, with a fifth of the period in reserve; INT64_MAX where there
  * are no windows. */
 int64_t step_pulse_left(const struct step_pulse *pulse);
+
+/* To be called when what the window was for is written. */
+void step_pulse_over(struct step_pulse *pulse);
 
 /* To be called when proxies have been given something to do: the quiet begins anew. */
 void step_pulse_disturbed(struct step_pulse *pulse);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "model/observe.h"
 #include "plan/sweep.h"
+#include "step/copies.h"
 #include "step/kinds.h"
 
 /* New Services may come faster than they are moved; the next sweep takes the rest. */
@@ -185,8 +186,11 @@ static int sweep_apply(struct step_context *context, const struct plan_step *ste
 		       struct error *err)
 {
 	bool none = false;
+	size_t changed = 0;
 	int number = 1;
 
+	if (step_copies_follow(context, &changed, err) < 0)
+		return -1;
 	for (;; number++) {
 		auto_plan struct plan round = {0};
 		bool there = false;

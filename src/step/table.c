@@ -25,6 +25,7 @@ static const struct step_kind *const step_table[] = {
 	&step_roll,
 	&step_converge_kind,
 	&step_allocation,
+	&step_hold,
 	&step_freeze,
 	&step_thaw,
 	&step_stray_manifest,

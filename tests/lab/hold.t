@@ -1,0 +1,133 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# In the lab: the addresses that everything depends on are held from the moment at which servers give
+# them out, and endpoints that somebody writes by hand are followed by those of the alias.
+. "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
+
+cat >"$tmp/common" <<'EOF'
+exec </dev/null
+# step NAME STATUS COMMAND...
+step() {
+	name=$1 want=$2 status=0
+	shift 2
+	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" || status=$?
+	echo "$name $status $want" >>"$HERE/steps"
+}
+dump() {
+	renumber-lab as-control "$RENUMBER_LAB" "{\"do\": \"dump\", \"file\": \"$HERE/$1\"}" >/dev/null
+}
+# api METHOD PATH TYPE BODY: the answer's first line
+api() {
+	{
+		printf '%s %s HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer lab\r\nConnection: close\r\n' "$1" "$2"
+		printf 'Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s' "$3" "${#4}" "$4"
+	} | openssl s_client -quiet -connect "$(sed -n 's|.*server: https://||p' "$KUBECONFIG")" 2>/dev/null | head -n 1
+}
+EOF
+
+cat >"$tmp/hold" <<'EOF'
+. "$HERE/common"
+scenario=$1
+step $scenario-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step $scenario-ranges 0 apply "$HERE/plan" --until ranges --yes
+dump $scenario-held
+for host in 1 10; do
+	api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+		"metadata": {"name": "thief"}, "spec": {"clusterIP": "10.17.0.'$host'", "ports": [{"port": 80}]}}'
+done >"$HERE/$scenario-thief"
+step $scenario-back 0 rollback --yes
+dump $scenario-back
+step $scenario-plan-again 0 plan --to 10.17.0.0/16 --out "$HERE/plan2"
+step $scenario-services 0 apply "$HERE/plan2" --until services --yes
+dump $scenario-moved
+step $scenario-back-again 0 rollback --yes
+dump $scenario-back-again
+EOF
+
+# Somebody else has the address when it is to be held.
+cat >"$tmp/taken" <<'EOF'
+. "$HERE/common"
+step taken-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step taken-configuration 0 apply "$HERE/plan" --until configuration --yes
+api POST /apis/networking.k8s.io/v1/servicecidrs application/json '{"apiVersion": "networking.k8s.io/v1",
+	"kind": "ServiceCIDR", "metadata": {"name": "renumber-new"}, "spec": {"cidrs": ["10.17.0.0/16"]}}' >"$HERE/taken-cidr"
+sleep 1
+api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+	"metadata": {"name": "thief"}, "spec": {"clusterIP": "10.17.0.10", "ports": [{"port": 80}]}}' >"$HERE/taken-thief"
+step taken-ranges 4 apply "$HERE/plan" --until ranges --yes
+EOF
+
+cat >"$tmp/copies" <<'EOF'
+. "$HERE/common"
+slice() {
+	echo '{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "'$1'",
+		"labels": {"kubernetes.io/service-name": "outside"}}, "addressType": "IPv4",
+		"endpoints": [{"addresses": ["'$2'"], "conditions": {"ready": true}}],
+		"ports": [{"name": "", "port": 9000, "protocol": "TCP"}]}'
+}
+slices=/apis/discovery.k8s.io/v1/namespaces/default/endpointslices
+api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+	"metadata": {"name": "outside"}, "spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 9000}]}}' >"$HERE/copies-made"
+api POST $slices application/json "$(slice one 198.51.100.1)" >>"$HERE/copies-made"
+api POST $slices application/json "$(slice two 198.51.100.2)" >>"$HERE/copies-made"
+step copies-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step copies-services 0 apply "$HERE/plan" --until services --yes
+dump copies-first
+api PATCH $slices/one application/merge-patch+json '{"endpoints": [{"addresses": ["198.51.100.9"], "conditions": {"ready": true}}]}' >>"$HERE/copies-made"
+api DELETE $slices/two application/json '' >>"$HERE/copies-made"
+api POST $slices application/json "$(slice three 198.51.100.3)" >>"$HERE/copies-made"
+step copies-defaults 0 apply "$HERE/plan" --until defaults --yes
+dump copies-second
+step copies-all 0 apply "$HERE/plan" --yes
+step copies-finalize 0 finalize --yes
+dump copies-end
+EOF
+
+HERE=$tmp
+export HERE
+# within SCENARIO SCRIPT
+within() {
+	renumber-lab --scenario "$1" --hurry 20 --pace 20 -- sh "$tmp/$2" "$1" >"$tmp/lab.out" 2>&1 </dev/null ||
+		sed 's/^/# /' "$tmp/lab.out"
+}
+for scenario in healthy healthy-1.33 healthy-1.32 healthy-1.20; do
+	within $scenario hold
+done
+within healthy taken
+within healthy copies
+while read -r name got want; do
+	err=$tmp/$name.err
+	is "$got" "$want" "$name ends with $want"
+done <"$tmp/steps"
+
+# holders DUMP: who has the first and the tenth address of the new range
+holders() {
+	perl -MJSON::PP -0777 -ne 'for my $o (values %{decode_json($_)->{services}}) {
+		print "$o->{spec}{clusterIP} $o->{metadata}{name}\n" if ($o->{spec}{clusterIP} // "") =~ /^10\.17\.0\.10?$/;
+	}' "$1" | LC_ALL=C sort
+}
+for scenario in healthy healthy-1.33 healthy-1.32 healthy-1.20; do
+	is "$(holders "$tmp/$scenario-held")" '10.17.0.1 renumber-hold-kubernetes
+10.17.0.10 renumber-hold-dns' "$scenario: held as soon as they are given out"
+	is "$(grep -c ' 422 ' "$tmp/$scenario-thief")" 2 "$scenario: nobody else gets them"
+	is "$(holders "$tmp/$scenario-back")" '' "$scenario: free again on the way back"
+	is "$(holders "$tmp/$scenario-moved")" '10.17.0.1 kubernetes
+10.17.0.10 kube-dns' "$scenario: released to those that they are for"
+	is "$(holders "$tmp/$scenario-back-again")" '' "$scenario: and left by them on the way back"
+	lacks "$tmp/$scenario-back-again" 'renumber-hold' "$scenario: nothing is held then"
+done
+has "$tmp/taken-ranges.err" "Service 'default/thief' has the address 10.17.0.10" 'who has such an address is named'
+
+# copies DUMP SERVICE: endpoints of the slices of aliases of "outside" (SERVICE: of itself)
+copies() {
+	perl -MJSON::PP -0777 -sne 'for my $o (values %{decode_json($_)->{endpointslices}}) {
+		my $of = $o->{metadata}{labels}{"kubernetes.io/service-name"} // "";
+		print "$of ", join(" ", map { $_->{addresses}[0] } @{$o->{endpoints}}), "\n" if $of =~ /^outside-renumber/;
+	}' "$1" | LC_ALL=C sort
+}
+is "$(copies "$tmp/copies-first")" 'outside-renumber-previous 198.51.100.1
+outside-renumber-previous 198.51.100.2' 'an alias has copies of what was written by hand'
+is "$(copies "$tmp/copies-second")" 'outside-renumber-previous 198.51.100.3
+outside-renumber-previous 198.51.100.9' 'and they follow: changed, new and deleted ones'
+is "$(copies "$tmp/copies-end")" '' 'none is left at the end'
+done_testing
