@@ -6,9 +6,11 @@
  * StatefulSet, or ReplicaSet, whose owner is restarted), at (RFC 3339; the value of the annotation,
  * so that doing it twice is once), servers (optional, as of `converge`).
  *
- * The controller's own update strategy decides the pace; unavailable Pods are replaced first. A
- * DaemonSet's controller stops at a node that is down (daemon/update.go counts it as unavailable):
- * then we replace its Pods on the other nodes, and that node's is not waited for.
+ * The controller's own update strategy decides the pace; unavailable Pods are replaced first. In a
+ * healthy cluster it begins when the workload's PodDisruptionBudgets allow it; in a broken one the
+ * restart is what makes its Pods healthy. A DaemonSet's controller stops at a node that is down
+ * (daemon/update.go counts it as unavailable): then we replace its Pods on the other nodes, and that
+ * node's is not waited for.
  *
  * With servers every proxy has to know of the new Pods before the step is done. When Pods behind a
  * Service for UDP go, kube-proxy searches all that conntrack remembers before it looks at anything
@@ -20,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "step/budget.h"
 #include "step/converge.h"
 #include "step/kinds.h"
 
@@ -278,12 +281,35 @@ static int restart_check(struct step_context *context, const struct plan_step *s
 	return 0;
 }
 
+static int restart_may_begin(struct step_context *context, const json_t *workload,
+			     const char *space, struct error *err)
+{
+	if (context->plan->mode != PLAN_MIGRATE)
+		return 0;
+	return step_budget_await(context, space,
+				 json_path(workload, "spec.template.metadata.labels"), err);
+}
+
+/* Of this DaemonSet or StatefulSet, from before, on a node that is up. */
+static bool restart_is_stale(const json_t *pod, const json_t *workload, const char *at,
+			     const json_t *down)
+{
+	const char *created = json_path_text(pod, "metadata.creationTimestamp");
+	const char *uid = json_path_text(workload, "metadata.uid");
+
+	return uid && json_path_is(pod, "metadata.ownerReferences.0.uid", uid) && created &&
+	       strcmp(created, at) < 0 &&
+	       !json_object_get(down, json_path_text(pod, "spec.nodeName"));
+}
+
 /* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. Pods of nodes that
  * are down stay. */
-static int restart_delete_pods(struct step_context *context, const struct kube_target *owner,
-			       const char *at, const json_t *down, struct error *err)
+static int restart_delete_pods(struct step_context *context, const json_t *workload, const char *at,
+			       const json_t *down, struct error *err)
 {
-	const struct kube_target all = {.version = "v1", .plural = "pods", .space = owner->space};
+	const struct kube_target all = {.version = "v1",
+					.plural = "pods",
+					.space = json_path_text(workload, "metadata.namespace")};
 	auto_json json_t *pods = NULL;
 	const json_t *pod;
 	size_t i;
@@ -292,13 +318,12 @@ static int restart_delete_pods(struct step_context *context, const struct kube_t
 		return -1;
 	json_array_foreach(pods, i, pod) {
 		struct kube_target target = all;
-		const char *created = json_path_text(pod, "metadata.creationTimestamp");
 
-		if (!json_path_is(pod, "metadata.ownerReferences.0.name", owner->name) ||
-		    !created || strcmp(created, at) >= 0 ||
-		    json_object_get(down, json_path_text(pod, "spec.nodeName")))
+		if (!restart_is_stale(pod, workload, at, down))
 			continue;
 		target.name = json_path_text(pod, "metadata.name");
+		if (restart_may_begin(context, workload, all.space, err) < 0)
+			return -1;
 		if (kube_client_remove(context->kube, &target, NULL, err) < 0)
 			return -1;
 		if (step_pause(context, 3000, err) < 0)
@@ -329,13 +354,14 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 	if (!stamp || strcmp(stamp, at) < 0) {
 		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata",
 				  "annotations", RESTART_ANNOTATION, at);
-		if (kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options,
+		if (restart_may_begin(context, object, target.space, err) < 0 ||
+		    kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options,
 				      NULL, err) < 0)
 			return -1;
 	}
 	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") ||
 	    (json_object_size(down) && strcmp(target.plural, "daemonsets") == 0))
-		return restart_delete_pods(context, &target, at, down, err);
+		return restart_delete_pods(context, object, at, down, err);
 	return 0;
 }
 

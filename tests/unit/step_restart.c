@@ -80,12 +80,14 @@ static void check_turn(bool back, const char *was, const char *want, const char 
 	struct kube_config config = {
 		.context = alloc_text("test"),
 		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(api))};
+	const struct plan plan = {.mode = PLAN_REPAIR};
 	struct error err = {0};
 	struct step_context context = {.kube = kube_client_open(&config, NULL, &err),
 				       .keep = keep,
 				       .kept = find,
 				       .tick = tick,
-				       .say = say};
+				       .say = say,
+				       .plan = &plan};
 
 	CHECK_OK((back ? kind->undo : kind->apply)(&context, &step, &err), &err);
 	kube_client_free(context.kube);
