@@ -58,7 +58,7 @@ void planner_finalize(struct planner *p)
 		planner_sweep(p, PLAN_STAGE_DRAIN);
 	plan_add(p->plan, PLAN_STAGE_DRAIN, "drain", "all nodes", json_object());
 	finalize_aliases(p, count);
-	if (planner_migrates(p))
+	if (planner_migrates(p) || replaced)
 		plan_step_why(plan_add(p->plan, PLAN_STAGE_FINALIZE, "sweep-end", "cluster",
 				       json_object()),
 			      "sweeps moved Services that the plan does not know");

@@ -378,4 +378,7 @@ void planner_defaults(struct planner *p)
 			 "ServiceCIDR/" CLUSTER_NEW_CIDR_NAME,
 			 json_pack("{s:s, s:s, s:s}", "api", api, "name", CLUSTER_NEW_CIDR_NAME,
 				   "wait", "yes"));
+	/* until now servers gave out old addresses; a migration has moved such Services before */
+	if (!planner_migrates(p))
+		planner_sweep(p, PLAN_STAGE_DEFAULTS);
 }
