@@ -9,6 +9,7 @@
 #include "lab/answer.h"
 #include "lab/discovery.h"
 #include "lab/fault.h"
+#include "lab/guard.h"
 #include "lab/patch.h"
 #include "lab/selector.h"
 #include "lab/service.h"
@@ -685,5 +686,6 @@ void api_handle(void *data, const struct http_request *request, struct http_repl
 		return;
 	if (!api_special(server, request, reply))
 		api_object(server, request, reply);
+	guard_look(server->lab->guard, request->method, request->path);
 	fault_after(server->lab->fault, request, reply);
 }

@@ -12,6 +12,7 @@
 #include "lab/dns.h"
 #include "lab/endpoints.h"
 #include "lab/folder.h"
+#include "lab/guard.h"
 #include "lab/http.h"
 #include "lab/keys.h"
 #include "lab/node.h"
@@ -263,6 +264,8 @@ void cluster_free(struct lab *lab)
 	json_decref(lab->table);
 	json_decref(lab->stale);
 	json_decref(lab->logs);
+	json_decref(lab->deeds);
+	guard_free(lab->guard);
 	free(lab->bitmap_range);
 	free(lab->folder);
 	free(lab->program);

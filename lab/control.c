@@ -10,11 +10,13 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "lab/actor.h"
 #include "lab/ask.h"
 #include "lab/beat.h"
 #include "lab/dns.h"
 #include "lab/fault.h"
 #include "lab/folder.h"
+#include "lab/guard.h"
 #include "lab/hurry/page.h"
 #include "lab/node.h"
 #include "lab/proxy.h"
@@ -25,6 +27,7 @@ struct control_client {
 	struct control *control;
 	int fd;
 	struct buffer input;
+	const struct lab_node *node; /* that it is attached to; NULL */
 	struct control_client *next;
 };
 
@@ -153,18 +156,38 @@ static void control_arm_disk(struct lab *lab, const json_t *request, json_t *ans
 
 static json_t *control_arm(struct lab *lab, const json_t *request)
 {
-	const struct fault_options options = {
+	const char *event = json_path_text(request, "event");
+	struct fault_options options = {
 		.kill_at = (uint64_t)json_path_int(request, "killAt", 0),
 		.kill_before = json_path_bool(request, "before", false),
 		.cut = json_path_bool(request, "cut", false),
 		.seed = (uint64_t)json_path_int(request, "seed", 1),
 		.every = (unsigned int)json_path_int(request, "every", 0),
 	};
-	json_t *answer = json_pack("{s:I,s:I}", "effects", (json_int_t)fault_effects(lab->fault),
-				   "faults", (json_int_t)fault_count(lab->fault));
+	json_t *answer =
+		json_pack("{s:I,s:I,s:O}", "effects", (json_int_t)fault_effects(lab->fault),
+			  "faults", (json_int_t)fault_count(lab->fault), "deeds", actor_deeds(lab));
 
+	snprintf(options.event, sizeof(options.event), "%s", event ? event : "");
+	actor_repair(lab);
 	fault_arm(lab->fault, &options);
 	control_arm_disk(lab, request, answer);
+	return answer;
+}
+
+/* "on": old addresses are watched from now on; in any case what was seen so far. */
+static json_t *control_guard(struct lab *lab, const json_t *request)
+{
+	json_t *answer =
+		json_pack("{s:o,s:o}", "seen", guard_seen(lab->guard), "pairs", guard_pairs(lab));
+
+	if (json_path_bool(request, "on", false)) {
+		if (!lab->guard)
+			lab->guard = guard_new(lab);
+		return answer;
+	}
+	guard_free(lab->guard);
+	lab->guard = NULL;
 	return answer;
 }
 
@@ -192,10 +215,8 @@ static json_t *control_of_lab(struct lab *lab, const json_t *request)
 		const char *name;
 		json_t *(*fn)(struct lab *lab, const json_t *request);
 	} of_lab[] = {
-		{"effect", control_effect},
-		{"client", control_client},
-		{"arm", control_arm},
-		{"dump", control_dump},
+		{"effect", control_effect}, {"client", control_client}, {"arm", control_arm},
+		{"dump", control_dump},	    {"guard", control_guard},
 	};
 
 	for (size_t i = 0; i < sizeof(of_lab) / sizeof(of_lab[0]); i++)
@@ -257,6 +278,8 @@ static bool control_line(struct control_client *client, struct slice line)
 
 	if (!request)
 		return false;
+	if (json_path_is(request, "do", "attach"))
+		client->node = lab_node(client->control->lab, json_path_text(request, "node"));
 	answer = control_answer(client->control->lab, request);
 	text = json_print(answer);
 	buffer_format(&out, "%s\n", text);
@@ -301,9 +324,16 @@ static void control_accept(void *data, uint32_t events)
 	if (fd < 0)
 		return;
 	client = ALLOC_NEW(struct control_client);
-	*client = (struct control_client){control, fd, {.max = ASK_LINE}, control->clients};
+	*client = (struct control_client){control, fd, {.max = ASK_LINE}, NULL, control->clients};
 	control->clients = client;
 	loop_watch(control->lab->loop, fd, EPOLLIN, control_ready, client);
+}
+
+void control_cut(struct control *control, const struct lab_node *node)
+{
+	for (struct control_client *client = control->clients; client; client = client->next)
+		if (client->node == node)
+			shutdown(client->fd, SHUT_RDWR);
 }
 
 struct control *control_open(struct lab *lab, struct error *err)

@@ -19,11 +19,16 @@
  *		the last time; where the clock is shared, with "toolAt":9,"toolHarm":"power" (kill, torn,
  *		done, power, full, readonly, sync: see lab/hurry/page.h) and the same for "agent…", and
  *		"toolWrites", "toolHits" … in the answer
+ *		"event":"delete" in the place of a kill is one of lab/actor.h; what that broke is repaired
+ *		by the next, and "deeds" in the answer are actor_deeds()
+ *	{"do":"guard","on":true} => {"seen":[…],"pairs":[…]}: see lab/guard.h
  *	{"do":"dump","file":"/…"} => {}: writes {plural: {key: object}} of all types there
  */
 struct control;
 
 must_check struct control *control_open(struct lab *lab, struct error *err);
+/* Whoever works on that node is cut off. */
+void control_cut(struct control *control, const struct lab_node *node);
 void control_free(struct control *control);
 
 #endif

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lab/actor.h"
 #include "text/json.h"
 
 struct fault {
+	struct lab *lab; /* NULL: nothing happens to it */
 	struct fault_options options;
 	pid_t client;
 	uint64_t effects;
@@ -28,6 +30,11 @@ struct fault *fault_new(const struct fault_options *options)
 void fault_free(struct fault *f)
 {
 	free(f);
+}
+
+void fault_bind(struct fault *f, struct lab *lab)
+{
+	f->lab = lab;
 }
 
 void fault_client(struct fault *f, pid_t pid)
@@ -83,8 +90,13 @@ bool fault_effect(struct fault *f, bool before)
 		return true;
 	if (before)
 		f->effects++;
-	if (f->effects == f->options.kill_at && f->options.kill_before == before)
+	if (f->effects != f->options.kill_at || f->options.kill_before != before)
+		return true;
+	if (!f->options.event[0])
 		return !fault_kill(f);
+	f->options.kill_at = 0;
+	if (f->lab && actor_act(f->lab, f->options.event, f->options.seed))
+		f->faults++;
 	return true;
 }
 
@@ -121,7 +133,11 @@ static bool fault_refuse(struct fault *f, const struct http_request *request,
 			     "parameter.");
 		return true;
 	}
-	switch (fault_random(f, 9)) {
+	if (http_query(request, "watch") && fault_random(f, 2)) {
+		fault_status(reply, 410, 0, "Expired", "too old resource version: 1 (2)");
+		return true;
+	}
+	switch (fault_random(f, 12)) {
 	case 0:
 		fault_status(reply, 429, 1, "TooManyRequests",
 			     "the server has received too many requests and has asked us to try "
@@ -142,6 +158,22 @@ static bool fault_refuse(struct fault *f, const struct http_request *request,
 	case 4:
 		fault_status(reply, 504, 0, "Timeout",
 			     "Timeout: request did not complete within the allotted timeout");
+		return true;
+	case 9:
+		if (!f->is_effect || strcmp(request->method, "POST") == 0)
+			return false;
+		fault_status(reply, 409, 0, "Conflict",
+			     "Operation cannot be fulfilled: the object has been modified; please "
+			     "apply your changes to the latest version and try again");
+		return true;
+	case 10:
+		if (!f->is_effect)
+			return false;
+		fault_status(reply, 422, 0, "Invalid", "it is invalid: spec: Forbidden: by chance");
+		return true;
+	case 11:
+		reply->status = 200;
+		reply->fault = HTTP_SILENT;
 		return true;
 	case 5:
 		f->spoil = HTTP_CUT;
@@ -166,6 +198,12 @@ bool fault_before(struct fault *f, const struct http_request *request, struct ht
 	f->is_effect = fault_is_effect(request);
 	if (f->is_effect && !fault_effect(f, /* before= */ true)) {
 		reply->fault = HTTP_CUT;
+		return true;
+	}
+	if (f->is_effect && f->lab && actor_is_full(f->lab)) {
+		f->faults++;
+		fault_status(reply, 500, 0, "InternalError",
+			     "etcdserver: mvcc: database space exceeded");
 		return true;
 	}
 	if (!f->options.every || fault_random(f, f->options.every) != 0)

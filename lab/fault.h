@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lab/http.h"
+#include "lab/lab.h"
 
 /*
  * What goes wrong on purpose. Effects are counted: requests that change objects, and operations of
@@ -16,6 +17,7 @@ struct fault_options {
 	uint64_t kill_at;   /* the N-th effect; 0: never */
 	bool kill_before;   /* before it happens; else when it has happened, unanswered */
 	bool cut;	    /* only the connection ends there, and nobody is killed */
+	char event[16];	    /* or this happens there (lab/actor.h); empty: nothing */
 	uint64_t seed;	    /* of what fails by chance */
 	unsigned int every; /* one of so many requests fails; 0: none */
 };
@@ -24,6 +26,9 @@ struct fault;
 
 struct fault *fault_new(const struct fault_options *options);
 void fault_free(struct fault *f);
+
+/* The cluster that events happen to. */
+void fault_bind(struct fault *f, struct lab *lab);
 
 /* Who is killed. */
 void fault_client(struct fault *f, pid_t pid);

@@ -79,6 +79,7 @@ struct lab_node {
 	char *cni_host;	      /* owned; the API server that the network plugin asks */
 	unsigned int cni_port;
 	bool gone;     /* cannot be reached */
+	bool broken;   /* its kubelet starts nothing */
 	json_t *table; /* owned; what its kube-proxy has programmed */
 	int64_t synced_at;
 	int64_t queued_at; /* the last change that asked for a sync */
@@ -153,8 +154,11 @@ struct lab {
 	struct fault *fault;
 	struct beat *beat; /* NULL: the clock is not shared */
 	struct control *control;
-	json_t *logs;	/* owned; "namespace/pod": text */
-	FILE *requests; /* owned; where requests are written; NULL: nowhere */
+	struct guard *guard; /* NULL: nobody looks on */
+	json_t *deeds;	     /* owned; what others did to Services; NULL: nothing */
+	bool full;	     /* etcd has no room */
+	json_t *logs;	     /* owned; "namespace/pod": text */
+	FILE *requests;	     /* owned; where requests are written; NULL: nowhere */
 };
 
 /* A number below `limit`, reproducible from the seed. */

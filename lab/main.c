@@ -358,6 +358,7 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	if (!lab)
 		return -1;
 	lab->fault = fault_new(&o->fault);
+	fault_bind(lab->fault, lab);
 	lab->requests = o->requests ? fopen(o->requests, "ae") : NULL;
 	result = o->requests && !lab->requests ? error_errno(err, "cannot write '%s'", o->requests)
 					       : scenario_play(lab, o->scenario, err);

@@ -263,6 +263,32 @@ static void node_stop_program(void *data)
 		server_stop(program->node->server);
 }
 
+void node_halt(struct lab_node *node, const char *program)
+{
+	for (size_t i = 0; i < LAB_PROGRAMS; i++) {
+		struct lab_static *s = &node->statics[i];
+
+		if (program && strcmp(s->name, program) != 0)
+			continue;
+		loop_cancel(node->lab->loop, s->stop);
+		loop_cancel(node->lab->loop, s->start);
+		s->stop = s->start = NULL;
+		if (s->process)
+			node_stop_program(s);
+	}
+}
+
+void node_resume(struct lab_node *node)
+{
+	for (size_t i = 0; i < LAB_PROGRAMS; i++) {
+		struct lab_static *s = &node->statics[i];
+
+		if (s->text && !s->process && !s->start)
+			s->start =
+				loop_after(node->lab->loop, NODE_START_MS, node_start_program, s);
+	}
+}
+
 /* `text` NULL: its file is gone. */
 static void node_take_manifest(struct lab_static *program, const char *text)
 {
@@ -337,7 +363,7 @@ static void node_look_at(struct lab_node *node, const char *name)
 static void node_look(struct lab_node *node)
 {
 	auto_free char *folder = alloc_format("%s" NODE_MANIFESTS, node->folder);
-	DIR *dir = opendir(folder);
+	DIR *dir = node->broken ? NULL : opendir(folder);
 	struct dirent *entry;
 
 	if (!dir)
@@ -404,11 +430,14 @@ static void node_read_dns(struct lab_node *node)
 void node_restart_kubelet(struct lab_node *node)
 {
 	struct lab_process made = {.host_network = true};
+	const struct loop *loop = node->lab->loop;
 
 	node_read_dns(node);
 	proc_end(node, node->kubelet);
 	/* start times have a second's grain, and somebody in a hurry compares them with the file's */
-	made.started = loop_now(node->lab->loop) + (int64_t)NODE_GRAIN_MS * node->lab->options.pace;
+	made.started =
+		loop_now(loop) +
+		(int64_t)NODE_GRAIN_MS * (loop_is_shared(loop) ? 1 : node->lab->options.pace);
 	made.args = json_pack("[s,s]", "/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml");
 	node->kubelet = proc_start(node, &made);
 }

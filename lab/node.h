@@ -28,6 +28,11 @@ char *node_kubelet_config(const char *dns);
 must_check int node_put(const struct lab_node *node, const char *path, const char *text,
 			mode_t mode, struct error *err);
 
+/* A program of a control plane ends, NULL: all do; kubelet starts nothing while node->broken. */
+void node_halt(struct lab_node *node, const char *program);
+/* What was halted starts again. */
+void node_resume(struct lab_node *node);
+
 /* Frees what it holds. */
 void node_release(struct lab_node *node);
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,15 @@
 #define TIME_SECOND INT64_C(1000000000)
 #define TIME_MS INT64_C(1000000)
 /* Real time in which an answer that somebody works on may come, before any passes for us. */
-enum { TIME_GRACE_MS = 30, TIME_STEP_MS = 100, TIME_LOST_MS = 2000, TIME_NAP_MS = 2000 };
+enum {
+	TIME_GRACE_MS = 30,
+	TIME_STEP_MS = 100,
+	TIME_PATIENCE = 10,
+	TIME_BLINK_MS = 5,
+	TIME_LEAP_MS = 500,
+	TIME_LOST_MS = 2000,
+	TIME_NAP_MS = 2000
+};
 
 static int64_t time_ahead; /* of the real clock, in nanoseconds */
 static __thread int time_socket = -1;
@@ -206,6 +215,7 @@ static int time_rest(struct pollfd *items, nfds_t count, int timeout)
 /* What is waited for is being worked on: first real time, and then the clock's in steps. */
 static int time_poll(struct pollfd *items, nfds_t count, int timeout)
 {
+	static __thread int patience;
 	int64_t end;
 	int ready;
 
@@ -216,12 +226,17 @@ static int time_poll(struct pollfd *items, nfds_t count, int timeout)
 	end = time_now(hook_page()) + timeout * TIME_MS;
 	for (;;) {
 		int64_t left = end - time_now(hook_page());
+		bool idle = patience > TIME_PATIENCE;
+		int64_t step = (idle ? TIME_LEAP_MS : TIME_STEP_MS) * TIME_MS;
 
-		ready = TIME_POLL(items, count, count ? TIME_GRACE_MS : 1);
+		ready = TIME_POLL(items, count, !count ? 1 : idle ? TIME_BLINK_MS : TIME_GRACE_MS);
+		if (ready != 0)
+			patience = 0;
 		if (ready != 0 || left <= 0)
 			return ready;
-		if (left > TIME_STEP_MS * TIME_MS)
-			left = TIME_STEP_MS * TIME_MS;
+		patience += count > 0;
+		if (left > step)
+			left = step;
 		if (!time_pass(left))
 			return TIME_POLL(items, count, timeout);
 	}
