@@ -495,9 +495,11 @@ static bool is_before_plugin(const struct cluster *c, const struct cluster_event
 
 	for (size_t i = 0; pod && pod->node && i < c->pod_count; i++) {
 		const struct cluster_pod *plugin = &c->pods[i];
+		int64_t since =
+			plugin->ready_since_s ? plugin->ready_since_s : plugin->newest_container_s;
 
 		if (is_network_plugin(plugin) && plugin->ready && plugin->node &&
-		    strcmp(plugin->node, pod->node) == 0 && plugin->newest_container_s > e->last_s)
+		    strcmp(plugin->node, pod->node) == 0 && since >= e->last_s)
 			return true;
 	}
 	return false;

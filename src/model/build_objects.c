@@ -23,6 +23,17 @@ static bool condition_is(const json_t *object, const char *type, const char *sta
 	return missing;
 }
 
+static int64_t condition_since(const json_t *object, const char *type)
+{
+	const json_t *condition;
+	size_t i;
+
+	json_array_foreach(json_path(object, "status.conditions"), i, condition)
+		if (json_path_is(condition, "type", type))
+			return build_time(condition, "lastTransitionTime");
+	return 0;
+}
+
 static struct cluster_texts ingress_addresses(const struct build *b, const json_t *service)
 {
 	json_t *list = json_path(service, "status.loadBalancer.ingress");
@@ -289,6 +300,7 @@ static void build_pod(const struct build *b, struct cluster_pod *p, const json_t
 	p->dns_policy = text_at(object, "spec.dnsPolicy");
 	p->host_network = json_path_bool(object, "spec.hostNetwork", false);
 	p->ready = condition_is(object, "Ready", "True", false);
+	p->ready_since_s = p->ready ? condition_since(object, "Ready") : 0;
 	p->started_s = build_time(object, "status.startTime");
 	p->created_s = build_time(object, "metadata.creationTimestamp");
 	p->reads_services_endpoint = reads_endpoint_map(json_path(object, "spec.containers")) ||

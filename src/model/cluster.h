@@ -188,6 +188,7 @@ struct cluster_pod {
 	bool deleting;		/* has a deletionTimestamp */
 	const char *mirror_uid; /* its value: the UID that the machine knows a static Pod by */
 	bool ready;
+	int64_t ready_since_s;		 /* when it became so, 0: it is not, or unknown */
 	int64_t started_s;		 /* status.startTime */
 	unsigned int restarts;		 /* sum over its containers */
 	const char *waiting_reason;	 /* first container that waits: CrashLoopBackOff, … */
