@@ -150,8 +150,9 @@ static void services_without_selector(struct planner *p)
 	if (found.count)
 		plan_consent(p->plan, "without-selector", found.subjects,
 			     "the endpoints of %zu Service%s without selector are written by "
-			     "somebody: old addresses get a copy of them, which does not follow "
-			     "changes made until 'finalize'",
+			     "somebody: old addresses get copies of them, which follow changes "
+			     "while 'apply' or 'resume' is at work; after changes in the drain "
+			     "call 'resume'",
 			     found.count, services_plural(found.count));
 }
 

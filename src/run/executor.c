@@ -406,6 +406,7 @@ static int executor_steps(struct executor *e, struct error *err)
 {
 	const struct plan *plan = e->options->plan;
 
+	executor_follow(e);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 
