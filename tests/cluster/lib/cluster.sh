@@ -42,7 +42,8 @@ node_address() {
 
 # host_exec CMD...: at the operator's place, the outer namespace
 host_exec() {
-	nsenter --net="/run/netns/kr-$NAME" unshare --mount --propagation private \
+	# clusters of every version have the same address; what kubectl learned of one misleads it in the next
+	KUBECACHEDIR=$DIR/kubectl-cache nsenter --net="/run/netns/kr-$NAME" unshare --mount --propagation private \
 		bash -c 'mount --bind "$1" /etc/hosts && PATH=$2:$PATH && shift 2 && exec "$@"' - "$DIR/hosts" "$BIN" "$@"
 }
 
