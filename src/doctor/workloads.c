@@ -100,6 +100,12 @@ static bool is_crashing(const struct patient *p, const struct cluster_pod *pod)
 	       !mentions(words, p->address);
 }
 
+/* Static Pods run on their host's network and read files: they say so when it is the address. */
+static bool is_blamed(const struct patient *p, const struct cluster_pod *pod)
+{
+	return blame(p, pod) || (p->address_broken && !pod->static_pod);
+}
+
 static void add_crash(struct finding *f, const struct cluster_pod *pod, const char *why)
 {
 	const char *words = last_words(pod);
@@ -123,7 +129,7 @@ static size_t add_crashes(const struct patient *p, struct finding *f, bool blame
 			const char *why = blame(p, pod);
 
 			if (!is_crashing(p, pod) || is_network_plugin(pod) != (round == 0) ||
-			    (why != NULL || p->address_broken) != blamed)
+			    is_blamed(p, pod) != blamed)
 				continue;
 			plugins += round == 0;
 			add_crash(f, pod, why);
@@ -142,7 +148,7 @@ static void crashes(const struct patient *p, struct finding_list *list)
 	for (size_t i = 0; i < c->pod_count; i++) {
 		if (!is_crashing(p, &c->pods[i]))
 			continue;
-		if (blame(p, &c->pods[i]) || p->address_broken)
+		if (is_blamed(p, &c->pods[i]))
 			blamed++;
 		else
 			others++;
