@@ -87,10 +87,12 @@ enum error_kind protocol_kind(const char *name)
 	return ERROR_IO;
 }
 
-/* jansson follows 2048 levels by recursion; ours is the smaller limit, and looked at beforehand. */
-static bool protocol_is_shallow(struct slice line)
+/* jansson follows 2048 levels by recursion, and takes 150 bytes for an empty array; ours are the smaller
+ * limits, and looked at beforehand. */
+static bool protocol_is_modest(struct slice line)
 {
 	bool quoted = false;
+	size_t values = 1;
 	int depth = 0;
 
 	for (size_t i = 0; i < line.len; i++) {
@@ -109,6 +111,9 @@ static bool protocol_is_shallow(struct slice line)
 		} else if (c == '}' || c == ']') {
 			depth--;
 		}
+		values += !quoted && (c == ',' || c == '[' || c == ':');
+		if (values > LIMIT_AGENT_VALUES)
+			return false;
 	}
 	return true;
 }
@@ -123,9 +128,10 @@ int protocol_parse(struct slice line, json_t **ret, struct error *err)
 				 LIMIT_AGENT_MESSAGE);
 	if (line.len && memchr(line.ptr, '\n', line.len))
 		return error_set(err, ERROR_PARSE, "a message is more than one line");
-	if (!protocol_is_shallow(line))
-		return error_set(err, ERROR_PARSE, "a message is nested deeper than %d",
-				 LIMIT_DEPTH);
+	if (!protocol_is_modest(line))
+		return error_set(err, ERROR_PARSE,
+				 "a message is nested deeper than %d or has more than %zu values",
+				 LIMIT_DEPTH, LIMIT_AGENT_VALUES);
 	message = json_loadb(line.ptr ? line.ptr : "", line.len, JSON_REJECT_DUPLICATES, &why);
 	if (!message)
 		return error_set(err, ERROR_PARSE, "a message is malformed: message:%d:%d: %s",

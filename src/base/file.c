@@ -11,14 +11,12 @@
 
 #include "base/alloc.h"
 
-int file_read(const char *path, size_t max, struct buffer *ret, struct error *err)
+static int file_read_from(int fd, const char *path, size_t max, struct buffer *ret,
+			  struct error *err)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char chunk[16384];
 	size_t total = 0;
 
-	if (fd < 0)
-		return error_errno(err, "cannot open '%s'", path);
 	for (;;) {
 		ssize_t got = read(fd, chunk, sizeof(chunk));
 
@@ -36,6 +34,59 @@ int file_read(const char *path, size_t max, struct buffer *ret, struct error *er
 				path, max);
 		buffer_append(ret, chunk, (size_t)got);
 	}
+}
+
+int file_read(const char *path, size_t max, struct buffer *ret, struct error *err)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(err, "cannot open '%s'", path);
+	return file_read_from(fd, path, max, ret, err);
+}
+
+/* Nobody else could have written it, root aside. */
+static int file_check_writers(const struct stat *st, const char *path, bool root, struct error *err)
+{
+	uid_t own = geteuid();
+
+	if (st->st_uid != own && !(root && st->st_uid == 0))
+		return error_set(
+			err, ERROR_REFUSED,
+			"'%s' belongs to user %u, and you are %u: who owns it decides what "
+			"is done in your name",
+			path, (unsigned int)st->st_uid, (unsigned int)own);
+	if (st->st_mode & 022)
+		return error_set(err, ERROR_REFUSED,
+				 "'%s' can be written by others (mode %04o): look through it, then "
+				 "'chmod go-w'",
+				 path, (unsigned int)st->st_mode & 07777);
+	return 0;
+}
+
+int file_read_own(const char *path, size_t max, struct buffer *ret, struct error *err)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return error_errno(err, "cannot open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "cannot look at '%s'", path);
+	if (file_check_writers(&st, path, /* root= */ true, err) < 0)
+		return -1;
+	return file_read_from(fd, path, max, ret, err);
+}
+
+int file_check_own_folder(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_errno(err, "cannot look at '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, ERROR_IO, "'%s' is in the way: it is not a folder", path);
+	return file_check_writers(&st, path, /* root= */ false, err);
 }
 
 static char *file_parent(const char *path)

@@ -15,6 +15,13 @@
  * ERROR_NOT_FOUND when it does not exist, ERROR_PARSE when it is larger. `-` is not special. */
 must_check int file_read(const char *path, size_t max, struct buffer *ret, struct error *err);
 
+/* The same for a file that says what will be done: ERROR_REFUSED when it is not ours or root's, or
+ * others may write it. */
+must_check int file_read_own(const char *path, size_t max, struct buffer *ret, struct error *err);
+
+/* ERROR_REFUSED unless the folder is ours and nobody else may write in it. */
+must_check int file_check_own_folder(const char *path, struct error *err);
+
 enum file_replace_flags {
 	/* Fail with ERROR_CONFLICT when path exists. */
 	FILE_REPLACE_NEW = 1 << 0,

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,14 +41,46 @@ bool log_is_verbose(void)
 	return log_settings.verbose;
 }
 
+/* Bytes of the UTF-8 character at p; 0: it is none. Overlong forms and surrogates do not matter
+ * here: what a terminal makes of them is a replacement character. */
+static size_t log_character(const unsigned char *p, uint32_t *ret)
+{
+	size_t len = *p >= 0xf0 && *p < 0xf8 ? 4 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xc2 ? 2 : 0;
+
+	if (*p < 0x80) {
+		*ret = *p;
+		return 1;
+	}
+	if (len == 0 || *p >= 0xf8)
+		return 0;
+	*ret = *p & (0xffu >> (len + 1));
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*ret = *ret << 6 | (p[i] & 0x3f);
+	}
+	return len;
+}
+
+/* C0 and C1, and what turns the order of the characters around it. */
+static bool log_is_control(uint32_t c)
+{
+	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0x61c ||
+	       c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
 void log_filter(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		/* U+0080 to U+009F are control characters too: C2 80 to C2 9F in UTF-8. */
-		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-			p[0] = p[1] = '?';
-		else if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
-			*p = '?';
+	unsigned char *p = (unsigned char *)text;
+
+	while (*p) {
+		uint32_t c = 0;
+		size_t len = log_character(p, &c);
+
+		if (len == 0 || log_is_control(c))
+			memset(p, '?', len ? len : 1);
+		p += len ? len : 1;
 	}
 }
 

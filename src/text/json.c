@@ -22,12 +22,13 @@ static void json_advance(struct json_place *place, char c)
 		place->column++;
 }
 
-/* jansson has a limit of its own, but ours is lower, and code that walks a tree relies on it. */
+/* jansson has a limit of its own for depth, but ours is lower, and code that walks a tree relies on it. */
 static int json_check_depth(struct slice text, const char *name, struct error *err)
 {
 	struct json_place place = {1, 0};
 	bool in_string = false;
 	size_t depth = 0;
+	size_t values = 1;
 
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
@@ -43,6 +44,14 @@ static int json_check_depth(struct slice text, const char *name, struct error *e
 			depth++;
 		else if ((c == '}' || c == ']') && depth)
 			depth--;
+		/* each but the outermost stands behind one of these */
+		values += c == ',' || c == '[' || c == ':';
+		if (values > LIMIT_JSON_VALUES)
+			return error_set(
+				err, ERROR_PARSE,
+				"%s:%d:%d: more than %zu values, which is more than can be "
+				"right",
+				name, place.line, place.column, LIMIT_JSON_VALUES);
 		if (depth > LIMIT_JSON_DEPTH)
 			return error_set(err, ERROR_PARSE, "%s:%d:%d: nested deeper than %d levels",
 					 name, place.line, place.column, LIMIT_JSON_DEPTH);

@@ -78,6 +78,12 @@ static void test_size(void)
 	line[LIMIT_AGENT_MESSAGE] = '}';
 	CHECK_ERROR(protocol_parse((struct slice){line, LIMIT_AGENT_MESSAGE + 1}, &message, &err),
 		    &err, ERROR_PARSE, "larger than");
+	TEST("a message of too many values is refused unread");
+	memcpy(line, "{\"a\":[", 6);
+	for (size_t i = 6; i + 3 < LIMIT_AGENT_MESSAGE; i += 3)
+		memcpy(line + i, "[],", 3);
+	CHECK_ERROR(protocol_parse((struct slice){line, LIMIT_AGENT_MESSAGE}, &message, &err), &err,
+		    ERROR_PARSE, "values");
 }
 
 static void test_base64(void)

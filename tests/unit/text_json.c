@@ -56,6 +56,21 @@ static void test_depth(size_t depth, bool allowed)
 		CHECK_ERROR(-1, &err, ERROR_PARSE, "nested deeper than 256 levels");
 }
 
+/* Two bytes of text become 150 of memory: counted before they are. */
+static void test_values(void)
+{
+	auto_buffer struct buffer text = {.max = 3 * LIMIT_JSON_VALUES};
+	struct error err = {0};
+
+	TEST("a document of too many values is refused unread");
+	buffer_char(&text, '[');
+	for (size_t i = 0; i < LIMIT_JSON_VALUES / 2 + 1; i++)
+		buffer_text(&text, "[],");
+	buffer_text(&text, "0]");
+	CHECK_ERROR(json_parse(buffer_as_slice(&text), "many", &err) ? 0 : -1, &err, ERROR_PARSE,
+		    "more than 16777216 values");
+}
+
 static void test_paths(void)
 {
 	struct error err = {0};
@@ -110,6 +125,7 @@ int main(void)
 	test_depth(LIMIT_JSON_DEPTH, true);
 	test_depth(LIMIT_JSON_DEPTH + 1, false);
 	test_depth(1000000, false);
+	test_values();
 	test_paths();
 	test_print();
 	return test_done();
