@@ -272,7 +272,6 @@ static int backup_remove_new(const struct agent *agent, const char *path, bool *
 			     struct error *err)
 {
 	auto_free char *real = NULL;
-	auto_free char *full = NULL;
 	auto_error struct error problem = {0};
 
 	if (paths_resolve(agent->root, path, PATHS_KEEP, &real, &problem) < 0) {
@@ -280,11 +279,7 @@ static int backup_remove_new(const struct agent *agent, const char *path, bool *
 			return 0;
 		return error_move(err, &problem);
 	}
-	full = alloc_format("%s%s", agent->root, real);
-	if (unlink(full) < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "cannot remove '%s'", path);
-	*ret_changed = true;
-	return file_sync_parent(full, err);
+	return files_unlink(agent, real, ret_changed, err);
 }
 
 /* True when the file on the node is the one in the backup already. */
@@ -303,15 +298,27 @@ static bool backup_is_same(const struct agent *agent, const char *path, const js
 	       json_path_int(entry, "gid", -1) == (int64_t)st.st_gid;
 }
 
-static int backup_set_attributes(const char *full, const json_t *entry, struct error *err)
+/* By descriptor, and never to a file with other names: what stands at the path may be another one by
+ * now, which must not get this mode. */
+static int backup_set_attributes(const struct agent *agent, const char *real, const json_t *entry,
+				 struct error *err)
 {
 	uid_t uid = (uid_t)json_path_int(entry, "uid", 0);
 	gid_t gid = (gid_t)json_path_int(entry, "gid", 0);
+	auto_close int fd = -1;
+	struct stat st;
 
-	if (lchown(full, uid, gid) < 0)
-		return error_errno(err, "cannot give '%s' its owner", full);
-	if (chmod(full, (mode_t)json_path_int(entry, "mode", 0600)) < 0)
-		return error_errno(err, "cannot give '%s' its mode", full);
+	if (paths_open(agent->root, real, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "cannot look at '%s'", real);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return error_set(err, ERROR_CONFLICT, "'%s' is not the file that was put back",
+				 real);
+	if (fchown(fd, uid, gid) < 0)
+		return error_errno(err, "cannot give '%s' its owner", real);
+	if (fchmod(fd, (mode_t)json_path_int(entry, "mode", 0600) & 07777) < 0)
+		return error_errno(err, "cannot give '%s' its mode", real);
 	return 0;
 }
 
@@ -322,7 +329,6 @@ static int backup_put_back(const struct agent *agent, const char *run, const jso
 	auto_secret struct secret bytes = {0};
 	auto_free char *copy = NULL;
 	auto_free char *real = NULL;
-	auto_free char *full = NULL;
 	struct slice content;
 
 	if (!path || paths_permit(path, PATHS_KEEP, err) < 0)
@@ -345,8 +351,7 @@ static int backup_put_back(const struct agent *agent, const char *run, const jso
 	if (files_put(agent, real, content, (unsigned int)json_path_int(entry, "mode", 0600), err) <
 	    0)
 		return -1;
-	full = alloc_format("%s%s", agent->root, real);
-	return backup_set_attributes(full, entry, err);
+	return backup_set_attributes(agent, real, entry, err);
 }
 
 static int backup_restore_one(const struct agent *agent, const char *run, const json_t *manifest,

@@ -234,34 +234,79 @@ int files_read_many(const struct agent *agent, const json_t *request, json_t *re
 	return 0;
 }
 
-/* A manifest that kubelet may load half-way: its temporary file is made in the folder above. */
-static char *files_stage(const char *full)
+/* The folder of a resolved path, or the one `above` it. What is done by this descriptor is done there
+ * whatever the path leads to meanwhile: a network plugin's Pod, say, may write in /etc/cni/net.d. */
+static int files_open_folder(const struct agent *agent, const char *real, bool above, int *ret_fd,
+			     struct error *err)
 {
-	const char *name = strrchr(full, '/');
-	size_t len = (size_t)(name - full);
+	auto_free char *folder = alloc_text_n(real, (size_t)(strrchr(real, '/') - real));
+	char *end = above ? strrchr(folder, '/') : NULL;
+
+	if (end)
+		*end = '\0';
+	return paths_open(agent->root, *folder ? folder : "/", O_PATH | O_DIRECTORY, ret_fd, err);
+}
+
+/* A manifest that kubelet may load half-way: its temporary file is made in the folder above. */
+static bool files_is_manifest(const char *real)
+{
 	static const char manifests[] = "/manifests";
 	size_t tail = sizeof(manifests) - 1;
+	size_t len = (size_t)(strrchr(real, '/') - real);
 
-	if (len > tail && strncmp(name - tail, manifests, tail) == 0)
-		len -= tail;
-	return alloc_text_n(full, len);
+	return len > tail && strncmp(real + len - tail, manifests, tail) == 0;
+}
+
+static int files_put_in(int folder, int stage, const char *name, struct slice bytes,
+			unsigned int mode, struct error *err)
+{
+	auto_free char *full = alloc_format("/proc/self/fd/%d/%s", folder, name);
+	auto_free char *beside = alloc_format("/proc/self/fd/%d", stage);
+
+	return file_replace_staged(full, beside, bytes.ptr ? bytes.ptr : "", bytes.len, mode,
+				   FILE_REPLACE_KEEP, err);
 }
 
 int files_put(const struct agent *agent, const char *real, struct slice bytes, unsigned int mode,
 	      struct error *err)
 {
-	auto_free char *full = alloc_format("%s%s", agent->root, real);
-	auto_free char *stage = files_stage(full);
-	auto_free char *folder = alloc_text_n(full, (size_t)(strrchr(full, '/') - full));
+	const char *name = strrchr(real, '/') + 1;
+	auto_close int folder = -1;
+	auto_close int above = -1;
 	struct stat here;
 	struct stat there;
 
+	if (files_open_folder(agent, real, /* above= */ false, &folder, err) < 0)
+		return -1;
+	if (files_is_manifest(real) &&
+	    files_open_folder(agent, real, /* above= */ true, &above, err) < 0)
+		return -1;
 	/* The folder above may be another file system; the temporary name begins with a dot. */
-	if (stat(stage, &here) == 0 && stat(folder, &there) == 0 && here.st_dev == there.st_dev)
-		return file_replace_staged(full, stage, bytes.ptr ? bytes.ptr : "", bytes.len, mode,
-					   FILE_REPLACE_KEEP, err);
-	return file_replace(full, bytes.ptr ? bytes.ptr : "", bytes.len, mode, FILE_REPLACE_KEEP,
-			    err);
+	if (above >= 0 &&
+	    (fstat(above, &here) < 0 || fstat(folder, &there) < 0 || here.st_dev != there.st_dev)) {
+		close(above);
+		above = -1;
+	}
+	if (files_put_in(folder, above >= 0 ? above : folder, name, bytes, mode, err) < 0)
+		return error_wrap(err, "'%s'", real);
+	return 0;
+}
+
+int files_unlink(const struct agent *agent, const char *real, bool *ret_changed, struct error *err)
+{
+	auto_free char *full = NULL;
+	auto_close int folder = -1;
+
+	if (files_open_folder(agent, real, /* above= */ false, &folder, err) < 0)
+		return -1;
+	if (unlinkat(folder, strrchr(real, '/') + 1, 0) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		return error_errno(err, "cannot remove '%s'", real);
+	}
+	*ret_changed = true;
+	full = alloc_format("/proc/self/fd/%d/.", folder);
+	return file_sync_parent(full, err);
 }
 
 /* What is there now: false with an empty `ret` when there is nothing. */
@@ -457,7 +502,6 @@ int files_remove(const struct agent *agent, const json_t *request, json_t *reply
 {
 	auto_secret struct secret current = {0};
 	auto_free char *real = NULL;
-	auto_free char *full = NULL;
 	const char *sha256;
 	const char *path;
 	const char *run;
@@ -477,8 +521,5 @@ int files_remove(const struct agent *agent, const json_t *request, json_t *reply
 		return error_set(err, ERROR_CONFLICT, "'%s' has changed since it was read", path);
 	if (backup_keep(agent, run, path, err) < 0)
 		return -1;
-	full = alloc_format("%s%s", agent->root, real);
-	if (unlink(full) < 0 && errno != ENOENT)
-		return error_errno(err, "cannot remove '%s'", path);
-	return file_sync_parent(full, err);
+	return files_unlink(agent, real, &there, err);
 }

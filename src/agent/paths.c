@@ -252,6 +252,12 @@ int paths_read(const char *root, const char *path, enum paths_use use, struct se
 		return error_errno(err, "cannot look at '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_REFUSED, "'%s' is not a regular file", path);
+	/* the other name would keep what is replaced here */
+	if ((use & PATHS_WRITE) && st.st_nlink > 1)
+		return error_set(err, ERROR_REFUSED,
+				 "'%s' has another name besides (hard link); the agent does not "
+				 "part them",
+				 path);
 	if ((size_t)st.st_size > LIMIT_CONFIG_FILE)
 		return error_set(err, ERROR_PARSE,
 				 "'%s' is larger than %zu bytes, which is more than can be right",

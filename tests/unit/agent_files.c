@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/files.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/protocol.h"
 #include "agent/serve.h"
@@ -442,6 +448,88 @@ static void test_remove_and_forget(void)
 	CHECK(!file_exists(run));
 }
 
+#define PLUGIN "/etc/cni/net.d/sub/x.conf"
+
+/* Somebody who may write in a folder of the list (a network plugin's Pod) swaps part of the path for
+ * a link, over and over, until he is killed. */
+static pid_t start_swapping(const char *a, const char *b)
+{
+	pid_t pid = fork();
+
+	while (pid == 0)
+		renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+	return pid;
+}
+
+static size_t count_files(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	size_t count = 0;
+
+	while (dir && readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 2;
+}
+
+static void test_race(void)
+{
+	auto_free char *sub = full_path("/etc/cni/net.d/sub");
+	auto_free char *link = full_path("/etc/cni/net.d/link");
+	auto_free char *target = full_path("/etc/cron.d");
+	auto_free char *theirs = full_path("/etc/cron.d/theirs");
+	auto_free char *there = full_path("/etc/cron.d/x.conf");
+	size_t written = 0;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	TEST("a path that is swapped for a link meanwhile leads nowhere else");
+	put(PLUGIN, "x\n", 0644);
+	put("/etc/cron.d/theirs", "theirs\n", 0600);
+	CHECK_INT(symlink(target, link), 0);
+	pid = start_swapping(sub, link);
+	for (int i = 0; i < 1500; i++) {
+		auto_free char *text = alloc_format("%d\n", i);
+		auto_json json_t *gone = ask(json_pack("{s:s, s:s, s:s}", "op", "remove-file",
+						       "path", PLUGIN, "run", "race"));
+		auto_json json_t *made = ask(request_write("race", PLUGIN, text, "absent"));
+		auto_json json_t *back = ask(request_run("restore", "race"));
+
+		(void)gone;
+		(void)back;
+		written += json_path_bool(made, "ok", false);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	CHECK(written > 0);
+	CHECK_INT(count_files(target), 1);
+	CHECK(!file_exists(there));
+	CHECK_INT(lstat(theirs, &st), 0);
+	CHECK_INT(st.st_mode & 07777, 0600);
+	if (lstat(sub, &st) == 0 && S_ISLNK(st.st_mode))
+		CHECK_INT(renameat2(AT_FDCWD, sub, AT_FDCWD, link, RENAME_EXCHANGE), 0);
+	CHECK_INT(unlink(link), 0);
+}
+
+static void test_hard_link(void)
+{
+	auto_free char *file = full_path(PLUGIN);
+	auto_free char *other = full_path("/etc/cron.d/other");
+
+	TEST("a file with a second name is not written");
+	put(PLUGIN, "x\n", 0644);
+	CHECK_INT(link(file, other), 0);
+	{
+		auto_free char *sum = digest("x\n");
+		auto_json json_t *reply = ask(request_write("hard", PLUGIN, "y\n", sum));
+
+		check_failed(reply, "refused", "has another name besides (hard link)");
+	}
+	check_file("/etc/cron.d/other", "x\n", 0644);
+	CHECK_INT(unlink(other), 0);
+}
+
 int main(void)
 {
 	auto_free char *root = realpath(test_folder(), NULL);
@@ -459,5 +547,7 @@ int main(void)
 	test_restore();
 	test_restore_refusals();
 	test_remove_and_forget();
+	test_race();
+	test_hard_link();
 	return test_done();
 }
