@@ -215,7 +215,7 @@ static int pool_start_ssh(struct node_pool *pool, struct pool_node *node, struct
 
 	if (binary_load(&pool->binary, err) < 0)
 		return -1;
-	if ((target.host ? target.host : target.node)[0] == '-')
+	if (!ssh_is_host(slice_of(target.host ? target.host : target.node)))
 		return error_set(err, ERROR_USAGE, "its name is no host name");
 	ssh_arguments(&target, pool->binary.bytes.len, pool->binary.machine, &argv);
 	if (link_start(&node->link, (const char *const *)argv.items,

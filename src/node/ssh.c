@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "net/address.h"
 
 #define SSH_CONFIGURATION_MS 5000
 
@@ -61,15 +62,29 @@ int ssh_split(const char *text, struct ssh_words *ret, struct error *err)
 	return 0;
 }
 
-/* A destination that begins with '-' would be an option to ssh. */
-static bool ssh_is_host(struct slice host)
+/* A destination that begins with '-' would be an option to ssh; and ssh gives it, as %h, to the shell
+ * of ProxyCommand and "Match exec" in the user's configuration. */
+bool ssh_is_host(struct slice host)
 {
+	static const char signs[] = "._-:@[]%/+";
+
 	if (host.len == 0 || host.ptr[0] == '-')
 		return false;
-	for (size_t i = 0; i < host.len; i++)
-		if ((unsigned char)host.ptr[i] <= ' ' || host.ptr[i] == 0x7f)
+	for (size_t i = 0; i < host.len; i++) {
+		char c = host.ptr[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    (!c || !strchr(signs, c)))
 			return false;
+	}
 	return true;
+}
+
+static bool ssh_is_address(const char *text)
+{
+	struct net_address address;
+
+	return net_address_read(slice_of(text), &address);
 }
 
 int ssh_map_parse(struct slice text, const char *name, struct ssh_map *ret, struct error *err)
@@ -204,7 +219,8 @@ void ssh_arguments(const struct ssh_target *target, size_t size, const char *mac
 		ssh_words_add(ret, "-l");
 		ssh_words_add(ret, target->user);
 	}
-	if (!target->host && target->address && !ssh_is_configured(target->command, host)) {
+	if (!target->host && target->address && ssh_is_address(target->address) &&
+	    !ssh_is_configured(target->command, host)) {
 		auto_free char *name = alloc_format("HostName=%s", target->address);
 
 		ssh_words_add(ret, "-o");

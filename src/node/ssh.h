@@ -23,6 +23,10 @@ void ssh_words_release(struct ssh_words *words);
  * '…'). Nothing is expanded. ERROR_USAGE for an open quote and for no word at all. */
 must_check int ssh_split(const char *text, struct ssh_words *ret, struct error *err);
 
+/* True when it can be ssh's destination and nothing else: no option, nothing that a shell would act
+ * on. */
+bool ssh_is_host(struct slice host);
+
 /* node=host, one a line; blank lines and those beginning with '#' are passed over. */
 struct ssh_map {
 	struct ssh_words nodes;

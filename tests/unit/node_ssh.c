@@ -57,6 +57,7 @@ static void test_map(void)
 		{"=h\n", "map:1:1"},
 		{"cp1=-oProxyCommand=x\n", "map:1:1"},
 		{"cp1=a b\n", "map:1:1"},
+		{"cp1=$(id)\n", "map:1:1"},
 		{"cp1=a\ncp1=b\n", "map:2:1: node 'cp1' is named twice"},
 	};
 	__attribute__((cleanup(ssh_map_release))) struct ssh_map map = {0};
@@ -166,8 +167,70 @@ static void test_arguments(void)
 	}
 }
 
+/* Names of nodes come from the server, hosts from the operator's map. */
+static void test_hosts(void)
+{
+	static const struct {
+		const char *host;
+		bool fine;
+	} rows[] = {
+		{"cp1", true},
+		{"CP1.example.com", true},
+		{"ops@10.1.15.121", true},
+		{"ssh://ops@cp1:2222", true},
+		{"fe80::1%eth0", true},
+		{"[fd00::1]", true},
+		{"", false},
+		{"-oProxyCommand=id", false},
+		{"-", false},
+		{"a b", false},
+		{"a\tb", false},
+		{"a\nb", false},
+		{"$(id)", false},
+		{"`id`", false},
+		{"a;id", false},
+		{"a|id", false},
+		{"a&id", false},
+		{"a>b", false},
+		{"a'b", false},
+		{"a\"b", false},
+		{"a\\b", false},
+		{"a*", false},
+		{"a\033[31m", false},
+		{"gr\303\266n", false},
+	};
+	static const char *const addresses[] = {
+		"10.0.0.1 -oProxyCommand=id",
+		"10.0.0.1\nProxyCommand id",
+		"$(id)",
+		"-oX",
+		"",
+		"cp1",
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		TEST("'%s' is %s of ssh", rows[i].host, rows[i].fine ? "a host" : "no host");
+		CHECK_INT(ssh_is_host(slice_of(rows[i].host)), rows[i].fine);
+	}
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		auto_ssh_words struct ssh_words command = {0};
+		auto_ssh_words struct ssh_words words = {0};
+		struct ssh_target target = {
+			.command = &command, .node = "cp1", .address = addresses[i]};
+
+		TEST("the address '%s' of a node is not given to ssh", addresses[i]);
+		ssh_words_add(&command, "false");
+		ssh_arguments(&target, 1, "x86_64", &words);
+		for (size_t k = 0; k < words.count; k++)
+			CHECK(strncmp(words.items[k], "HostName", 8) != 0);
+		CHECK_STR(words.items[words.count - 2], "cp1");
+		CHECK_STR(words.items[words.count - 3], "--");
+	}
+}
+
 int main(void)
 {
+	test_hosts();
 	test_split();
 	test_map();
 	test_explain();
