@@ -114,6 +114,11 @@ static int journal_prepare(struct journal *j, struct error *err)
 	int version;
 
 	sqlite3_busy_timeout(j->db, 5000);
+	/* a file that somebody put there runs nothing of its own */
+	sqlite3_db_config(j->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(j->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(j->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	sqlite3_db_config(j->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	version = journal_user_version(j->db);
 	if (version < 0)
 		return journal_error(j, "read", err);

@@ -403,18 +403,24 @@ static void full(void)
 	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_INTENT, NULL, &err), &err);
 	/* the database refuses the second of the two writes of a state */
 	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
-	CHECK_INT(sqlite3_exec(db,
-			       "CREATE TRIGGER full BEFORE INSERT ON event BEGIN SELECT "
-			       "RAISE(ABORT, 'disk full'); END",
-			       NULL, NULL, NULL),
+	CHECK_INT(sqlite3_exec(db, "ALTER TABLE event RENAME TO away", NULL, NULL, NULL),
 		  SQLITE_OK);
 	CHECK_ERROR(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err, ERROR_IO,
 		    "cannot write the journal");
 	check_state(j, "r-1", "s01", JOURNAL_INTENT, "");
-	CHECK_INT(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
+	CHECK_INT(sqlite3_exec(db, "ALTER TABLE away RENAME TO event", NULL, NULL, NULL),
+		  SQLITE_OK);
 	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_DONE, NULL, &err), &err);
 	check_state(j, "r-1", "s01", JOURNAL_DONE, "");
+	TEST("what somebody hid in the journal is not carried out");
+	CHECK_INT(sqlite3_exec(db,
+			       "CREATE TRIGGER theirs AFTER INSERT ON event BEGIN "
+			       "UPDATE step SET state = 0; END",
+			       NULL, NULL, NULL),
+		  SQLITE_OK);
+	sqlite3_close(db);
+	CHECK_OK(journal_set(j, "r-1", "s01", JOURNAL_FAILED, NULL, &err), &err);
+	check_state(j, "r-1", "s01", JOURNAL_FAILED, "");
 }
 
 static void linked(void)
