@@ -213,10 +213,13 @@ static int kube_client_attempt(struct kube_client *kube, struct kube_client_try 
 	}
 	if (body)
 		buffer_clear(body);
-	if (kube_transport_perform(kube->transport, credential, &try->attempt, err) < 0) {
+	if (kube_transport_perform(kube->transport, credential, &try->attempt, err) < 0 &&
+	    !(body && body->overflowed)) {
 		try->attempt.status = 0;
 		return -1;
 	}
+	/* of a compressed answer libcurl says only that it could not be written */
+	error_release(err);
 	kube->reached = true;
 	if (body && buffer_check(body, "the answer", err) < 0) {
 		try->attempt.hopeless = true;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
 
 #define KUBE_CLIENT_MANAGER "kubectl-renumber"
 #define KUBE_CLIENT_PAGE 500
@@ -53,6 +54,7 @@ struct kube_client_listing {
 	char *token; /* owned; "continue" of the next page; NULL: none */
 	bool whole;  /* without limit */
 	bool first;
+	size_t bytes; /* that came */
 };
 
 static char *kube_client_page_path(const struct kube_client_listing *list)
@@ -97,7 +99,7 @@ static void kube_client_complete(const json_t *list, json_t *items)
 }
 
 /* *ret is NULL when the token has expired. */
-static int kube_client_page(const struct kube_client_listing *list, json_t **ret, struct error *err)
+static int kube_client_page(struct kube_client_listing *list, json_t **ret, struct error *err)
 {
 	auto_free char *path = kube_client_page_path(list);
 	struct kube_request request = {
@@ -112,6 +114,7 @@ static int kube_client_page(const struct kube_client_listing *list, json_t **ret
 			return 0;
 		return error_move(err, &failure);
 	}
+	list->bytes += reply.body.len;
 	page = kube_client_parse(&reply, "GET", path, err);
 	if (!page)
 		return -1;
@@ -127,11 +130,16 @@ static int kube_client_pages(struct kube_client_listing *list, kube_list_page pa
 			     char **ret_version, struct error *err)
 {
 	unsigned restarts = 0;
+	size_t pages = 0;
 
 	for (;;) {
 		auto_json json_t *found = NULL;
 		const char *token;
 
+		if (++pages > LIMIT_PAGES || list->bytes > LIMIT_LIST)
+			return error_set(err, ERROR_PARSE,
+					 "the list of %s has no end: %zu pages came, %zu bytes",
+					 list->target->plural, pages - 1, list->bytes);
 		if (kube_client_page(list, &found, err) < 0)
 			return -1;
 		free(list->token);
@@ -162,7 +170,7 @@ int kube_client_list_pages(struct kube_client *kube, const struct kube_target *t
 			   const struct kube_list_options *options, kube_list_page page, void *data,
 			   char **ret_version, struct error *err)
 {
-	struct kube_client_listing list = {kube, target, options, NULL, false, true};
+	struct kube_client_listing list = {kube, target, options, NULL, false, true, 0};
 	int result = kube_client_pages(&list, page, data, ret_version, err);
 
 	free(list.token);

@@ -49,6 +49,16 @@ char *kube_path(const struct kube_target *target)
 	return buffer_detach(&out);
 }
 
+bool kube_path_is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 253 ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-") != len || strstr(text, ".."))
+		return false;
+	return text[0] != '-' && text[0] != '.' && text[len - 1] != '-' && text[len - 1] != '.';
+}
+
 char *kube_path_label(const struct kube_target *target)
 {
 	auto_buffer struct buffer out = {0};

@@ -24,4 +24,8 @@ char *kube_path_label(const struct kube_target *target);
 /* Appends "?name=value" or "&name=value", both percent-encoded. */
 void kube_path_query(struct buffer *path, const char *name, const char *value);
 
+/* True for what Kubernetes takes as the name of a node (DNS-1123 subdomain): it can be no option, no
+ * path and no shell's text. */
+bool kube_path_is_name(const char *text);
+
 #endif

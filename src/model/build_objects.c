@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kube/path.h"
 #include "text/json.h"
 
 static const char *text_at(const json_t *object, const char *path)
@@ -197,7 +198,8 @@ static void build_nodes(const struct build *b)
 		size_t k;
 
 		n->name = text_at(object, "metadata.name");
-		if (!n->name)
+		/* it becomes a file's name, and an argument of ssh */
+		if (!n->name || !kube_path_is_name(n->name))
 			continue;
 		c->node_count++;
 		n->control_plane =

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "kube/discovery.h"
 #include "scan/packed.h"
@@ -50,6 +51,7 @@ static int scan_pages(struct scan_result *result, const struct scan_matcher *mat
 		      bool *ret_expired, struct error *err)
 {
 	auto_free char *from = NULL;
+	size_t pages = 0;
 
 	do {
 		auto_free char *path = page_path(resource, from);
@@ -69,6 +71,9 @@ static int scan_pages(struct scan_result *result, const struct scan_matcher *mat
 		if (strcmp(resource->plural, "secrets") == 0 && !*resource->group &&
 		    scan_secrets(result, matcher, buffer_as_slice(&reply.body), err) < 0)
 			return -1;
+		if (++pages > LIMIT_PAGES)
+			return error_set(err, ERROR_PARSE, "the list has no end: %zu pages came",
+					 pages);
 		free(from);
 		from = scan_list_continue(buffer_as_slice(&reply.body));
 	} while (from);
