@@ -136,6 +136,18 @@ static int main_dispatch(int argc, const char *const argv[], const char *program
 	return status;
 }
 
+/* "--version" is the command of that name to everybody. */
+static void main_take_version(int argc, char *argv[])
+{
+	static char version[] = "version";
+
+	if (main_command_name(argc, (const char *const *)argv))
+		return;
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--version") == 0)
+			argv[i] = version;
+}
+
 int main(int argc, char *argv[])
 {
 	const char *program = main_program(argc > 0 ? argv[0] : "kubectl-renumber");
@@ -145,6 +157,7 @@ int main(int argc, char *argv[])
 	umask(077);
 	secret_protect_process();
 	interrupt_install();
+	main_take_version(argc, argv);
 	status = main_dispatch(argc, (const char *const *)argv, program, &err);
 	if (status >= 0)
 		return status;

@@ -11,6 +11,7 @@
 #include "cmd/commands.h"
 #include "cmd/consent.h"
 #include "cmd/open_run.h"
+#include "cmd/print.h"
 #include "step/step.h"
 
 struct apply_settings {
@@ -96,7 +97,7 @@ static int apply_read(const char *file, struct plan *ret, char **ret_text, struc
 				 "there is no file '%s'; 'plan --to CIDR' or 'plan --repair', with "
 				 "'--out %s', makes it",
 				 file, file);
-	if (file_read(file, LIMIT_PLAN_FILE, &text, err) < 0)
+	if (file_read_own(file, LIMIT_PLAN_FILE, &text, err) < 0)
 		return -1;
 	if (plan_parse(ret, file, buffer_as_slice(&text), err) < 0)
 		return -1;
@@ -144,7 +145,7 @@ static int apply_run(struct session *session, const struct command_input *input,
 	log_info("%s", cluster);
 	known = apply_known(&open, &run);
 	if (known && run.state == JOURNAL_RUN_FINALIZED) {
-		printf("run %s is finished; there is nothing to do\n", open.plan.run);
+		print_text("run %s is finished; there is nothing to do\n", open.plan.run);
 		return 0;
 	}
 	if (!settings->dry_run) {

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "cmd/commands.h"
+#include "cmd/print.h"
 #include "doctor/doctor.h"
 #include "report/certificates.h"
 #include "report/document.h"
@@ -158,7 +159,7 @@ static void print_document(const struct session *session, const json_t *json)
 		document_json(json, &out);
 	else
 		document_yaml(json, &out);
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 }
 
 static bool for_programs(const struct session *session)
@@ -186,7 +187,7 @@ static void print_view(const struct session *session, const struct certificates_
 				: wide	 ? FINDINGS_WIDE
 					 : FINDINGS_TEXT,
 				session->colour && !markdown, &out);
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 }
 
 static int audit(struct session *session, const struct cluster *cluster, struct error *err)
@@ -232,7 +233,7 @@ static int change(struct session *session, const struct certs_settings *settings
 		buffer_format(&out, "%s\n\n", line);
 		print_done(&result, cluster->observed_s,
 			   session->output == SESSION_MARKDOWN ? TABLE_MARKDOWN : TABLE_TEXT, &out);
-		fwrite(buffer_cstr(&out), 1, out.len, stdout);
+		print_out(session, &out);
 	}
 	return all_served(&result) ? 0 : EXIT_FINDINGS;
 }
@@ -252,10 +253,10 @@ static int requests(struct session *session, const struct certs_settings *settin
 		return 0;
 	}
 	for (size_t i = 0; i < files.count; i++)
-		printf("%s\n", files.items[i]);
-	printf("\nsign them, put each NAME.crt beside its NAME.csr, then run "
-	       "'kubectl renumber certs --import %s'\n",
-	       settings->csr);
+		print_text("%s\n", files.items[i]);
+	print_text("\nsign them, put each NAME.crt beside its NAME.csr, then run "
+		   "'kubectl renumber certs --import %s'\n",
+		   settings->csr);
 	return 0;
 }
 

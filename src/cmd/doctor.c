@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cmd/commands.h"
+#include "cmd/print.h"
 #include "cmd/recorded.h"
 #include "doctor/doctor.h"
 #include "report/document.h"
@@ -81,9 +82,10 @@ static void print_head(const struct cluster *c, enum table_style style, struct b
 	buffer_char(out, '\n');
 }
 
-static void print_result(enum session_output output, bool colour, const struct cluster *c,
+static void print_result(const struct session *session, const struct cluster *c,
 			 const struct finding_list *findings)
 {
+	enum session_output output = session->output;
 	auto_buffer struct buffer out = {0};
 	auto_json json_t *json = NULL;
 
@@ -104,10 +106,10 @@ static void print_result(enum session_output output, bool colour, const struct c
 	case SESSION_WIDE:
 		print_head(c, TABLE_TEXT, &out);
 		findings_print(findings, output == SESSION_WIDE ? FINDINGS_WIDE : FINDINGS_TEXT,
-			       colour, &out);
+			       session->colour, &out);
 		break;
 	}
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 }
 
 static int record(const char *path, const struct cluster *c, struct error *err)
@@ -133,7 +135,7 @@ static int run(struct session *session, const struct command_input *input, struc
 	if (settings->record && record(settings->record, cluster, err) < 0)
 		return -1;
 	doctor_examine(cluster, &findings);
-	print_result(session->output, session->colour, cluster, &findings);
+	print_result(session, cluster, &findings);
 	return finding_list_matters(&findings) ? EXIT_FINDINGS : 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/open_run.h"
+#include "cmd/print.h"
 
 struct finalize_settings {
 	const char *accept;
@@ -106,11 +107,11 @@ static int finalize_run(struct session *session, const struct command_input *inp
 	cluster = session_cluster_line(session);
 	log_info("%s", cluster);
 	if (open.run.state == JOURNAL_RUN_FINALIZED) {
-		printf("run %s is finished; there is nothing to do\n", open.run.id);
+		print_text("run %s is finished; there is nothing to do\n", open.run.id);
 		return 0;
 	}
 	if (open.run.state == JOURNAL_RUN_ROLLED_BACK) {
-		printf("run %s is rolled back; there is nothing to take away\n", open.run.id);
+		print_text("run %s is rolled back; there is nothing to take away\n", open.run.id);
 		return 0;
 	}
 	if (finalize_check_done(&open, err) < 0 ||

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cmd/print.h"
 #include "model/observe.h"
 #include "plan/make.h"
 #include "run/lock.h"
@@ -96,15 +97,16 @@ int open_run_end(const struct session *session, const struct open_run *open, str
 	auto_error struct error problem = {0};
 
 	if (open->waiting) {
-		printf("%zu step%s for nodes that are down; when they are back:\n  %s resume\n",
-		       open->waiting, open->waiting == 1 ? " waits" : "s wait", session->program);
+		print_text("%zu step%s for nodes that are down; when they are back:\n  %s resume\n",
+			   open->waiting, open->waiting == 1 ? " waits" : "s wait",
+			   session->program);
 		return 0;
 	}
 	if (journal_end(open->journal, open->run.id, err) < 0)
 		return -1;
 	if (mirror_remove(session->kube, open->run.id, &problem) < 0)
 		log_warning("the run's ConfigMaps stay in kube-system: %s", error_text(&problem));
-	printf("Prove it with:\n  %s verify\n", session->program);
+	print_text("Prove it with:\n  %s verify\n", session->program);
 	return 0;
 }
 
@@ -151,33 +153,34 @@ static void open_run_say(const struct session *session, const struct open_run *o
 			 const struct executor_result *result, enum plan_stage until, bool dry_run)
 {
 	if (dry_run) {
-		printf("dry run: %zu step%s would be done, %zu %s so already; nothing was "
-		       "changed\n",
-		       result->changed, result->changed == 1 ? "" : "s", result->already,
-		       result->already == 1 ? "is" : "are");
+		print_text("dry run: %zu step%s would be done, %zu %s so already; nothing was "
+			   "changed\n",
+			   result->changed, result->changed == 1 ? "" : "s", result->already,
+			   result->already == 1 ? "is" : "are");
 		return;
 	}
-	printf("run %s: %zu step%s done now, %zu before", open->plan.run, result->changed,
-	       result->changed == 1 ? "" : "s", result->already);
+	print_text("run %s: %zu step%s done now, %zu before", open->plan.run, result->changed,
+		   result->changed == 1 ? "" : "s", result->already);
 	if (until == PLAN_STAGE_FINALIZE) {
 		puts(result->waiting ? "" : "; finished");
 		return;
 	}
-	printf("\n");
+	print_text("\n");
 	if (result->waiting) {
-		printf("%zu step%s pending until nodes are back that cannot be reached now; "
-		       "then:\n  %s resume\n",
-		       result->waiting, result->waiting == 1 ? " is" : "s are", session->program);
+		print_text("%zu step%s pending until nodes are back that cannot be reached now; "
+			   "then:\n  %s resume\n",
+			   result->waiting, result->waiting == 1 ? " is" : "s are",
+			   session->program);
 		return;
 	}
 	if (result->pending > plan_count_stage(&open->plan, PLAN_STAGE_FINALIZE))
-		printf("stages after '%s' remain; go on with:\n  %s resume\n",
-		       plan_stage_name(until), session->program);
+		print_text("stages after '%s' remain; go on with:\n  %s resume\n",
+			   plan_stage_name(until), session->program);
 	else if (result->pending)
-		printf("Old addresses keep answering until nobody uses them. When you are "
-		       "content:\n"
-		       "  %s finalize\n",
-		       session->program);
+		print_text("Old addresses keep answering until nobody uses them. When you are "
+			   "content:\n"
+			   "  %s finalize\n",
+			   session->program);
 }
 
 /* Who carries the run out, for its report; the first one stays. */

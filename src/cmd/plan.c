@@ -12,8 +12,10 @@
 #include "cmd/commands.h"
 #include "cmd/plan_text.h"
 #include "cmd/recorded.h"
+#include "cmd/print.h"
 #include "model/observe.h"
 #include "plan/make.h"
+#include "report/document.h"
 #include "step/step.h"
 
 struct plan_settings {
@@ -97,11 +99,11 @@ static int plan_explain(const struct plan *plan, const char *id, struct error *e
 		return error_set(err, ERROR_USAGE, "the plan has no step '%s'", id);
 	kind->describe(step, &line);
 	parameters = json_dumps(step->parameters, JSON_INDENT(2));
-	printf("%s (stage %s, kind %s)\n  %s\n", step->id, plan_stage_name(step->stage), step->kind,
-	       buffer_cstr(&line));
+	print_text("%s (stage %s, kind %s)\n  %s\n", step->id, plan_stage_name(step->stage),
+		   step->kind, buffer_cstr(&line));
 	if (*step->why)
-		printf("  because %s\n", step->why);
-	printf("%s\n", parameters);
+		print_text("  because %s\n", step->why);
+	print_text("%s\n", parameters);
 	return 0;
 }
 
@@ -189,9 +191,10 @@ static int plan_run(struct session *session, const struct command_input *input, 
 		return -1;
 	if (session->output == SESSION_JSON) {
 		auto_json json_t *document = plan_to_json(&plan);
-		auto_free char *text = json_dumps(document, JSON_INDENT(2));
+		auto_buffer struct buffer text = {.max = LIMIT_PLAN_FILE};
 
-		puts(text);
+		document_json(document, &text);
+		fputs(buffer_cstr(&text), stdout);
 	} else {
 		plan_text_print(session, &plan, settings->out);
 	}

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/log.h"
+#include "cmd/print.h"
 #include "plan/estimate.h"
 #include "step/step.h"
 #include "text/json.h"
@@ -25,9 +26,9 @@ static void text_step(const struct plan_step *step, bool wide)
 		return;
 	kind->describe(step, &line);
 	log_filter(line.ptr ? line.ptr : (char[]){""});
-	printf("    %s  %s\n", step->id, buffer_cstr(&line));
+	print_text("    %s  %s\n", step->id, buffer_cstr(&line));
 	if (wide && *step->why)
-		printf("         because %s\n", step->why);
+		print_text("         because %s\n", step->why);
 }
 
 struct text_rest {
@@ -44,10 +45,10 @@ static void text_rest(const struct text_rest *rest, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		sum += rest[i].count;
-	printf("    …    %zu more:", sum);
+	print_text("    …    %zu more:", sum);
 	for (size_t i = 0; i < count; i++)
-		printf("%s %s %zu", i ? "," : "", rest[i].kind, rest[i].count);
-	printf(" (-o wide lists them)\n");
+		print_text("%s %s %zu", i ? "," : "", rest[i].kind, rest[i].count);
+	print_text(" (-o wide lists them)\n");
 }
 
 static void text_stage(const struct plan *plan, enum plan_stage stage, bool wide)
@@ -85,7 +86,7 @@ static void text_from(const struct plan *plan)
 	size_t i;
 
 	json_array_foreach(plan->from, i, range)
-		printf("%s%s", i ? ", " : "", json_string_value(range));
+		print_text("%s%s", i ? ", " : "", json_string_value(range));
 }
 
 static void text_notes(const struct plan *plan)
@@ -97,7 +98,7 @@ static void text_notes(const struct plan *plan)
 		auto_free char *text = alloc_text(json_string_value(note));
 
 		log_filter(text);
-		printf("\nnote: %s\n", text);
+		print_text("\nnote: %s\n", text);
 	}
 }
 
@@ -113,15 +114,15 @@ static void text_consents(const struct plan *plan)
 		auto_free char *message = alloc_text(json_path_text(consent, "message"));
 
 		log_filter(message);
-		printf("\nconsent %s: %s\n", json_path_text(consent, "code"), message);
+		print_text("\nconsent %s: %s\n", json_path_text(consent, "code"), message);
 		json_array_foreach(subjects, k, subject) {
 			if (k == TEXT_SUBJECTS)
 				break;
-			printf("  %s\n", json_string_value(subject));
+			print_text("  %s\n", json_string_value(subject));
 		}
 		if (json_array_size(subjects) > TEXT_SUBJECTS)
-			printf("  … and %zu more (-o json lists them)\n",
-			       json_array_size(subjects) - TEXT_SUBJECTS);
+			print_text("  … and %zu more (-o json lists them)\n",
+				   json_array_size(subjects) - TEXT_SUBJECTS);
 	}
 }
 
@@ -144,7 +145,7 @@ static void text_sum(const struct plan *plan)
 	text_count(&line, sum.kubelets, "kubelet restarts", "kubelets restart");
 	text_count(&line, sum.workloads, "workload restarts", "workloads restart");
 	if (line.len)
-		printf("%s; about %lld min.\n", buffer_cstr(&line), minutes ? minutes : 1);
+		print_text("%s; about %lld min.\n", buffer_cstr(&line), minutes ? minutes : 1);
 }
 
 static void text_expect(const struct plan *plan)
@@ -153,16 +154,17 @@ static void text_expect(const struct plan *plan)
 	size_t i;
 
 	if (json_array_size(plan->notes))
-		printf("What to expect stands behind the steps (%zu note%s).\n",
-		       json_array_size(plan->notes), json_array_size(plan->notes) == 1 ? "" : "s");
+		print_text("What to expect stands behind the steps (%zu note%s).\n",
+			   json_array_size(plan->notes),
+			   json_array_size(plan->notes) == 1 ? "" : "s");
 	if (json_array_size(plan->consents) == 0) {
-		printf("No consent is needed but the general one.\n\n");
+		print_text("No consent is needed but the general one.\n\n");
 		return;
 	}
-	printf("'apply' asks for consents: --accept ");
+	print_text("'apply' asks for consents: --accept ");
 	json_array_foreach(plan->consents, i, consent)
-		printf("%s%s", i ? "," : "", json_path_text(consent, "code"));
-	printf("\n\n");
+		print_text("%s%s", i ? "," : "", json_path_text(consent, "code"));
+	print_text("\n\n");
 }
 
 void plan_text_print(const struct session *session, const struct plan *plan, const char *out)
@@ -172,17 +174,18 @@ void plan_text_print(const struct session *session, const struct plan *plan, con
 					  : alloc_format("cluster: %s (recorded, identity %s)",
 							 plan->server, plan->cluster_uid);
 
-	printf("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
+	print_text("%s\nregime:  %s\nrange:   ", cluster, plan->regime);
 	text_from(plan);
-	printf("%s%s\n", json_array_size(plan->from) ? " -> " : "", plan->to);
+	print_text("%s%s\n", json_array_size(plan->from) ? " -> " : "", plan->to);
 	if (plan->count == 0) {
-		printf("\nNothing to do: no step is missing on %s. What else may be wrong is said "
-		       "by:\n  %s doctor\n",
-		       plan->to, session->program);
+		print_text(
+			"\nNothing to do: no step is missing on %s. What else may be wrong is said "
+			"by:\n  %s doctor\n",
+			plan->to, session->program);
 		text_notes(plan);
 		return;
 	}
-	printf("run:     %s\n\n", plan->run);
+	print_text("run:     %s\n\n", plan->run);
 	if (plan->mode == PLAN_MIGRATE) {
 		text_sum(plan);
 		text_expect(plan);
@@ -190,16 +193,17 @@ void plan_text_print(const struct session *session, const struct plan *plan, con
 	for (int stage = 0; stage < PLAN_STAGE_COUNT; stage++) {
 		if (plan_count_stage(plan, (enum plan_stage)stage) == 0)
 			continue;
-		printf("  %s: %s\n", plan_stage_name((enum plan_stage)stage),
-		       plan_stage_summary((enum plan_stage)stage));
+		print_text("  %s: %s\n", plan_stage_name((enum plan_stage)stage),
+			   plan_stage_summary((enum plan_stage)stage));
 		text_stage(plan, (enum plan_stage)stage, session->output == SESSION_WIDE);
 	}
 	text_notes(plan);
 	text_consents(plan);
 	if (out)
-		printf("\nNothing was changed. Carry it out with:\n  %s apply %s\n",
-		       session->program, out);
+		print_text("\nNothing was changed. Carry it out with:\n  %s apply %s\n",
+			   session->program, out);
 	else
-		printf("\nNothing was changed and nothing written; --out FILE keeps the plan for "
-		       "'apply'.\n");
+		print_text(
+			"\nNothing was changed and nothing written; --out FILE keeps the plan for "
+			"'apply'.\n");
 }

@@ -7,7 +7,9 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/print.h"
 #include "report/document.h"
 #include "report/run_report.h"
 
@@ -21,40 +23,45 @@ static const struct option report_options[] = {
 	{0},
 };
 
-/* The journal that has the run, or (`run` NULL) the one whose last run began last. */
+/* The journal that has the run, or (`run` NULL) the one whose last run began last. One that cannot be
+ * read is said and passed over: it may be another cluster's. */
 struct report_search {
 	const char *run;
 	char *folder; /* owned; NULL: none yet */
 	int64_t started_s;
-	size_t journals;
+	size_t damaged;
+	struct error problem; /* of the first of these */
 };
 
-static int report_try(struct report_search *search, const char *folder, struct error *err)
+static void report_pass(struct report_search *search, const char *folder, struct error *problem)
 {
+	log_warning("passing over the journal in '%s': %s", folder, error_text(problem));
+	if (search->damaged++ == 0)
+		error_take(&search->problem, problem);
+}
+
+static void report_try(struct report_search *search, const char *folder)
+{
+	auto_error struct error err = {0};
 	auto_free char *path = file_join(folder, "journal.db");
 	auto_journal struct journal *journal = NULL;
 	auto_journal_run struct journal_run run = {0};
 
 	if (!file_exists(path))
-		return 0;
-	journal = journal_open(folder, err);
-	if (!journal)
-		return -1;
-	search->journals++;
-	if (journal_find_run(journal, search->run, &run, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-		return 0;
+		return;
+	journal = journal_open(folder, &err);
+	if (!journal || journal_find_run(journal, search->run, &run, &err) < 0) {
+		if (err.kind != ERROR_NOT_FOUND)
+			report_pass(search, folder, &err);
+		return;
 	}
 	if (search->folder &&
 	    (run.started_s < search->started_s ||
 	     (run.started_s == search->started_s && strcmp(folder, search->folder) > 0)))
-		return 0;
+		return;
 	free(search->folder);
 	search->folder = alloc_text(folder);
 	search->started_s = run.started_s;
-	return 0;
 }
 
 static void report_close(DIR **folder)
@@ -73,11 +80,13 @@ static int report_search(struct report_search *search, const char *root, struct 
 	while (folder && (entry = readdir(folder))) {
 		auto_free char *path = file_join(root, entry->d_name);
 
-		if (entry->d_name[0] != '.' && report_try(search, path, err) < 0)
-			return -1;
+		if (entry->d_name[0] != '.')
+			report_try(search, path);
 	}
 	if (search->folder)
 		return 0;
+	if (search->damaged)
+		return error_move(err, &search->problem);
 	if (search->run)
 		return error_set(err, ERROR_USAGE, "there is no run '%s' in '%s'", search->run,
 				 root);
@@ -97,7 +106,7 @@ static int report_write_html(const struct run_report *report, const char *file, 
 	if (buffer_check(&out, "the page", err) < 0 ||
 	    file_replace(file, out.ptr, out.len, 0644, 0, err) < 0)
 		return error_wrap(err, "cannot write the report");
-	printf("run %s: %s\n", report->run.id, file);
+	print_text("run %s: %s\n", report->run.id, file);
 	return 0;
 }
 
@@ -120,7 +129,7 @@ static int report_print(const struct session *session, const struct run_report *
 	}
 	if (buffer_check(&out, "the report", err) < 0)
 		return -1;
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 	return 0;
 }
 
@@ -137,6 +146,7 @@ static int report_run(struct session *session, const struct command_input *input
 	if (!root)
 		return -1;
 	result = report_search(&search, root, err);
+	error_release(&search.problem);
 	folder = search.folder;
 	if (result < 0)
 		return -1;

@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 #include "cmd/consent.h"
 #include "cmd/open_run.h"
+#include "cmd/print.h"
 
 struct rollback_settings {
 	const char *to;
@@ -43,16 +44,16 @@ static void rollback_say(const struct session *session, const struct open_run *o
 			 const struct rollback_settings *settings,
 			 const struct executor_result *result)
 {
-	printf("run %s: %zu step%s undone now", open->run.id, result->changed,
-	       result->changed == 1 ? "" : "s");
+	print_text("run %s: %zu step%s undone now", open->run.id, result->changed,
+		   result->changed == 1 ? "" : "s");
 	if (result->already)
-		printf(", %zu before", result->already);
+		print_text(", %zu before", result->already);
 	if (!settings->to) {
-		printf("; all is as it was before\n");
+		print_text("; all is as it was before\n");
 		return;
 	}
-	printf("; it stands where '%s' was done\ngo on forwards with:\n  %s resume\n", settings->to,
-	       session->program);
+	print_text("; it stands where '%s' was done\ngo on forwards with:\n  %s resume\n",
+		   settings->to, session->program);
 }
 
 static int rollback_run(struct session *session, const struct command_input *input,
@@ -89,7 +90,7 @@ static int rollback_run(struct session *session, const struct command_input *inp
 				 "back",
 				 open.run.id);
 	if (open.run.state == JOURNAL_RUN_ROLLED_BACK) {
-		printf("run %s is rolled back; there is nothing to do\n", open.run.id);
+		print_text("run %s is rolled back; there is nothing to do\n", open.run.id);
 		return 0;
 	}
 	question = alloc_format("undoing what run %s did%s%s", open.run.id,

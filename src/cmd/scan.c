@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "cmd/print.h"
 #include "report/document.h"
 #include "report/table.h"
 #include "scan/cluster.h"
@@ -194,7 +195,7 @@ static void print_result(const struct session *session, const struct scan_result
 	} else {
 		print_people(session, r, cidr, &out);
 	}
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 }
 
 /* ---- the cluster ---- */

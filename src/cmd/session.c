@@ -77,6 +77,16 @@ void session_init(struct session *session, const struct session_settings *settin
 	});
 }
 
+/* It becomes a folder's name. */
+static bool session_is_uid(const char *uid)
+{
+	size_t len = strlen(uid);
+
+	return len && len <= 64 &&
+	       strspn(uid, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
+		       len;
+}
+
 static int session_identify(struct session *session, struct error *err)
 {
 	const struct kube_target target = {
@@ -92,6 +102,12 @@ static int session_identify(struct session *session, struct error *err)
 				 "the server's namespace 'kube-system' has no UID; "
 				 "is '%s' a Kubernetes API server?",
 				 kube_client_server(session->kube));
+	if (!session_is_uid(uid))
+		return error_set(
+			err, ERROR_PARSE,
+			"the UID '%.80s' of the server's namespace 'kube-system' is none; is "
+			"'%s' a Kubernetes API server?",
+			uid, kube_client_server(session->kube));
 	session->cluster_uid = alloc_text(uid);
 	return 0;
 }
@@ -126,7 +142,11 @@ static void session_add_node(struct node_pool *pool, const json_t *node)
 		if (!internal && json_path_is(entry, "type", "InternalIP"))
 			internal = json_path_text(entry, "address");
 	}
-	if (name)
+	/* it becomes an argument of ssh */
+	if (name && !kube_path_is_name(name))
+		log_warning("'%s' is no name that Kubernetes gives to a node; it is left out",
+			    name);
+	else if (name)
 		node_pool_add(pool, name, internal);
 }
 
@@ -215,7 +235,8 @@ char *session_state_folder(struct session *session, struct error *err)
 	if (!root)
 		return NULL;
 	folder = file_join(root, session->cluster_uid);
-	if (file_make_folder(folder, 0700, err) < 0) {
+	if (file_make_folder(folder, 0700, err) < 0 || file_check_own_folder(root, err) < 0 ||
+	    file_check_own_folder(folder, err) < 0) {
 		error_wrap(err, "cannot keep the state of a run");
 		return NULL;
 	}

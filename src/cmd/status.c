@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "cmd/commands.h"
 #include "cmd/open_run.h"
+#include "cmd/print.h"
+#include "report/document.h"
 #include "step/step.h"
 
 #define STATUS_SHOWN 10
@@ -88,7 +90,7 @@ static int status_json(const struct open_run *open, const struct evidence *evide
 {
 	auto_json json_t *steps = json_array();
 	auto_json json_t *document = NULL;
-	auto_free char *text = NULL;
+	auto_buffer struct buffer text = {0};
 
 	for (size_t i = 0; i < open->plan.count; i++)
 		if (status_step_json(open, &open->plan.steps[i], steps, err) < 0)
@@ -97,8 +99,8 @@ static int status_json(const struct open_run *open, const struct evidence *evide
 			     open->run.id, "mode", open->run.mode, "to", open->run.to, "state",
 			     status_run_state(&open->run), "steps", steps);
 	json_object_set_new(document, "evidence", evidence ? evidence_json(evidence) : json_null());
-	text = json_dumps(document, JSON_INDENT(2));
-	puts(text);
+	document_json(document, &text);
+	fputs(buffer_cstr(&text), stdout);
 	return 0;
 }
 
@@ -119,10 +121,10 @@ static int status_line(const struct open_run *open, const struct plan_step *step
 	if (kind)
 		kind->describe(step, &line);
 	if (all || !journal_state_holds(state))
-		printf("  %s %s %-13s %s%s%s\n", marks[state], step->id,
-		       plan_stage_name(step->stage), buffer_cstr(&line),
-		       *detail && !journal_state_holds(state) ? ": " : "",
-		       journal_state_holds(state) ? "" : detail);
+		print_text("  %s %s %-13s %s%s%s\n", marks[state], step->id,
+			   plan_stage_name(step->stage), buffer_cstr(&line),
+			   *detail && !journal_state_holds(state) ? ": " : "",
+			   journal_state_holds(state) ? "" : detail);
 	return journal_state_holds(state);
 }
 
@@ -131,7 +133,7 @@ static void status_users(const struct session *session, const struct evidence *e
 	auto_buffer struct buffer text = {0};
 
 	evidence_print(evidence, session->output == SESSION_WIDE ? SIZE_MAX : STATUS_SHOWN, &text);
-	printf("old addresses:\n%s", buffer_cstr(&text));
+	print_text("old addresses:\n%s", buffer_cstr(&text));
 }
 
 static int status_text(const struct session *session, const struct open_run *open,
@@ -146,8 +148,8 @@ static int status_text(const struct session *session, const struct open_run *ope
 
 	for (char *c = state; *c; c++)
 		*c = *c == '-' ? ' ' : *c;
-	printf("%s\nrun:     %s (%s to %s, begun %s) is %s\n", cluster, open->run.id,
-	       open->run.mode, open->run.to, begun, state);
+	print_text("%s\nrun:     %s (%s to %s, begun %s) is %s\n", cluster, open->run.id,
+		   open->run.mode, open->run.to, begun, state);
 	for (size_t i = 0; open_ && i < open->plan.count; i++) {
 		int result = status_line(open, &open->plan.steps[i],
 					 session->output == SESSION_WIDE, err);
@@ -157,23 +159,24 @@ static int status_text(const struct session *session, const struct open_run *ope
 		done += (size_t)result;
 	}
 	if (open_)
-		printf("%zu of %zu steps done\n", done, open->plan.count);
+		print_text("%zu of %zu steps done\n", done, open->plan.count);
 	if (evidence)
 		status_users(session, evidence);
 	if (back) {
-		printf("on its way back to %s%s%s; go on with:\n  %s rollback%s%s\nor turn round "
-		       "with:\n  %s resume\n",
-		       *open->run.back_to ? "'" : "",
-		       *open->run.back_to ? open->run.back_to : "the beginning",
-		       *open->run.back_to ? "'" : "", session->program,
-		       *open->run.back_to ? " --to " : "", open->run.back_to, session->program);
+		print_text(
+			"on its way back to %s%s%s; go on with:\n  %s rollback%s%s\nor turn round "
+			"with:\n  %s resume\n",
+			*open->run.back_to ? "'" : "",
+			*open->run.back_to ? open->run.back_to : "the beginning",
+			*open->run.back_to ? "'" : "", session->program,
+			*open->run.back_to ? " --to " : "", open->run.back_to, session->program);
 		return 0;
 	}
 	if (open_ && done + plan_count_stage(&open->plan, PLAN_STAGE_FINALIZE) < open->plan.count)
-		printf("go on with:\n  %s resume\n", session->program);
+		print_text("go on with:\n  %s resume\n", session->program);
 	else if (open_)
-		printf("when no container uses an old address any more:\n  %s finalize\n",
-		       session->program);
+		print_text("when no container uses an old address any more:\n  %s finalize\n",
+			   session->program);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cmd/commands.h"
+#include "cmd/print.h"
 #include "doctor/doctor.h"
 #include "report/document.h"
 #include "report/findings.h"
@@ -366,7 +367,7 @@ static int run(struct session *session, const struct command_input *input, struc
 	} else {
 		print_people(session, cluster, &list, &out);
 	}
-	fwrite(buffer_cstr(&out), 1, out.len, stdout);
+	print_out(session, &out);
 	return all_hold(&list) ? 0 : EXIT_FINDINGS;
 }
 

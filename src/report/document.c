@@ -6,11 +6,25 @@
 
 #include "base/limits.h"
 
+/* jansson leaves DEL and U+0080 to U+009F as they are, which a terminal obeys. They stand only within
+ * strings, where they may be written as escapes. */
+static void put_escaped(const char *text, struct buffer *out)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			buffer_format(out, "\\u%04X", (unsigned int)*++p);
+		else if (*p == 0x7f)
+			buffer_text(out, "\\u007F");
+		else
+			buffer_char(out, (char)*p);
+	}
+}
+
 void document_json(const json_t *value, struct buffer *out)
 {
 	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
 
-	buffer_text(out, text ? text : "null");
+	put_escaped(text ? text : "null", out);
 	buffer_char(out, '\n');
 	free(text);
 }
@@ -48,7 +62,7 @@ static void put_string(const json_t *value, struct buffer *out)
 		return;
 	}
 	quoted = json_dumps(value, JSON_ENCODE_ANY);
-	buffer_text(out, quoted ? quoted : "\"\"");
+	put_escaped(quoted ? quoted : "\"\"", out);
 	free(quoted);
 }
 

@@ -123,7 +123,9 @@ static void print_markdown(const struct finding_list *list, struct buffer *out)
 
 		if (!f->evidence)
 			continue;
-		buffer_format(out, "\n%s, %s:\n\n```\n", f->code, f->subject);
+		buffer_format(out, "\n%s, ", f->code);
+		put_clean(f->subject, strlen(f->subject), out);
+		buffer_text(out, ":\n\n```\n");
 		put_clean(f->evidence, strlen(f->evidence), out);
 		buffer_text(out, "\n```\n");
 	}

@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 static void clean(char *text)
 {
 	for (char *p = text; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+		if (*p == '\n' || *p == '\t')
 			*p = '?';
 	}
+	log_filter(text);
 }
 
 void table_cell(struct table *t, const char *text)

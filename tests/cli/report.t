@@ -77,4 +77,23 @@ run report --state-dir "$state" -o json
 is "$(jq -r '.evidence.addresses[0].users[0].who' "$out")" 'shop/<b>old</b>' 'as JSON, too'
 run report --state-dir "$state" --html "$tmp/no/such/folder/page.html"
 is "$status" 1 'a page that cannot be written is an error'
+
+# journals of other clusters that cannot be read
+mkdir "$state/damaged" "$state/linked"
+echo 'no database' >"$state/damaged/journal.db"
+ln -s "$state/damaged/journal.db" "$state/linked/journal.db"
+run report --state-dir "$state"
+is "$status" 0 'a damaged journal of another cluster is in nobody'"'"'s way'
+has "$out" 'r-report' 'the last run is reported'
+has "$err" "warning: passing over the journal in '$state/damaged'" 'the damaged one is said'
+has "$err" "warning: passing over the journal in '$state/linked'" 'and one that is a link'
+run report r-report --state-dir "$state"
+is "$status" 0 'a run that is named is found all the same'
+run report r-other --state-dir "$state"
+is "$status" 1 'one that is not found may be in the damaged one'
+ok 'which is said' grep -q '^error: cannot .* the journal' "$err"
+mkdir "$tmp/only"
+mv "$state/damaged" "$tmp/only"
+run report --state-dir "$tmp/only"
+is "$status" 1 'with nothing but a damaged journal there is no report'
 done_testing
