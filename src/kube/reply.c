@@ -108,6 +108,7 @@ static const char *kube_reply_manifest(struct slice verb, struct slice group, st
 		"apiextensions.k8s.io",
 		"apiregistration.k8s.io",
 		"coordination.k8s.io",
+		"policy",
 	};
 	bool known = path;
 
