@@ -211,6 +211,11 @@ incident_certificates() {
 	done
 }
 
+# It is pinned to a server that was restarted for its certificate, and may be in back-off.
+incident_calico_recovers() {
+	wait_until 180 1 calico_ready || die "calico does not come back"
+}
+
 # Every second of the other Services is made again by hand in the new range.
 incident_move_half() {
 	local namespace name i=0

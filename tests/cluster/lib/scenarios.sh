@@ -92,10 +92,14 @@ scenario_step() {
 		incident_pods_stick
 		;;
 	incident-pinned) incident_pin_calico ;;
-	incident-certs-1of3) incident_certificates "${CONTROL_PLANES%% *}" ;;
+	incident-certs-1of3)
+		incident_certificates "${CONTROL_PLANES%% *}"
+		incident_calico_recovers
+		;;
 	incident-certs-all)
 		# shellcheck disable=SC2086 # a list of nodes; the first has them already
 		incident_certificates ${CONTROL_PLANES#* }
+		incident_calico_recovers
 		;;
 	incident-half)
 		incident_move_half
