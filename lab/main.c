@@ -28,7 +28,7 @@
 #include "lab/shim.h"
 #include "version.h"
 
-enum { MAIN_PACE = 10, MAIN_PLANES = 3, MAIN_WORKERS = 2 };
+enum { MAIN_SPARING = 1000, MAIN_PACE = 10, MAIN_PLANES = 3, MAIN_WORKERS = 2 };
 
 struct main_options {
 	const char *scenario;
@@ -65,7 +65,8 @@ static void main_help(void)
 	      "passes at once\n"
 	      "  --pace N            the cluster's clock runs so many times as fast (10)\n"
 	      "  --sparing N         probes ask so many times less often (4 with less than 4 "
-	      "processors)\n"
+	      "processors,\n"
+	      "                      1000 with a shared clock)\n"
 	      "  --seed N            of everything random (1)\n"
 	      "  --folder PATH       keeps its files there, an empty or new folder\n"
 	      "  --requests FILE     writes each request to the API there, a line each\n"
@@ -392,6 +393,11 @@ static int main_lab(struct main_options *o, struct error *err)
 
 	if (scenario_parse(o->scenario, &o->lab, err) < 0)
 		return -1;
+	/* where time passes at once, each of many probes costs as much as everything else */
+	if (!o->lab.sparing)
+		o->lab.sparing = o->shared			     ? MAIN_SPARING
+				 : sysconf(_SC_NPROCESSORS_ONLN) < 4 ? 4
+								     : 1;
 	if (!o->folder && !mkdtemp(made))
 		return error_errno(err, "cannot make a folder in /tmp");
 	if (o->folder && file_make_folder(o->folder, 0700, err) < 0)
@@ -415,7 +421,6 @@ int main(int argc, char **argv)
 	auto_error struct error err = {0};
 	int result;
 
-	o.lab.sparing = sysconf(_SC_NPROCESSORS_ONLN) < 4 ? 4 : 1;
 	signal(SIGPIPE, SIG_IGN);
 	json_set_alloc_funcs(alloc_bytes, free);
 	if (argc > 1 && strcmp(argv[1], "as-control") == 0)

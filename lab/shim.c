@@ -16,6 +16,7 @@ enum {
 	SHIM_LINE = 32 * 1024 * 1024,
 	SHIM_DIAL_MS = 2000,
 	SHIM_PROBE_MS = 500,
+	SHIM_EVERY_MAX_MS = 60000, /* agents take no more */
 	SHIM_PATIENCE = 4,
 };
 
@@ -125,7 +126,10 @@ static void shim_redirect_probes(const struct shim *s, json_t *request)
 		int64_t timeout = json_path_int(target, "timeoutMs", SHIM_PROBE_MS);
 
 		(void)shim_redirect(s, target, "address", json_path_is(target, "kind", "dns"));
-		json_object_set_new(target, "everyMs", json_integer(every * s->sparing));
+		json_object_set_new(target, "everyMs",
+				    json_integer(every * s->sparing < SHIM_EVERY_MAX_MS
+							 ? every * s->sparing
+							 : SHIM_EVERY_MAX_MS));
 		json_object_set_new(target, "timeoutMs", json_integer(timeout * SHIM_PATIENCE));
 	}
 }

@@ -17,7 +17,7 @@ SCRIPT
 whole() {
 	scenario=$1 status=0
 	shift
-	renumber-lab --scenario "$scenario" --hurry 20 --pace 20 --requests "$tmp/requests" -- sh "$tmp/do" "$@" >"$out" 2>"$err" || status=$?
+	renumber-lab --scenario "$scenario" --clock shared --requests "$tmp/requests" -- sh "$tmp/do" "$@" >"$out" 2>"$err" || status=$?
 	is "$status" 0 "$scenario: plan $*, apply, apply, finalize, verify"
 	has "$out" 'the cluster is whole on 10.17.0.0/16' "$scenario: whole"
 }
