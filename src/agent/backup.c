@@ -335,8 +335,12 @@ static int backup_put_back(const struct agent *agent, const char *run, const jso
 		return path ? -1 : error_set(err, ERROR_PARSE, "the manifest of '%s' is torn", run);
 	if (json_path_bool(entry, "absent", false))
 		return backup_remove_new(agent, path, ret_changed, err);
-	if (backup_is_same(agent, path, entry))
+	if (backup_is_same(agent, path, entry)) {
+		if (paths_resolve(agent->root, path, PATHS_KEEP, &real, err) < 0)
+			return -1;
+		files_tidy(agent, real);
 		return 0;
+	}
 	copy = backup_copy_path(agent, run, path);
 	if (secret_read(&bytes, copy, LIMIT_CONFIG_FILE, err) < 0)
 		return -1;
@@ -433,6 +437,26 @@ static int backup_remove_entry(const char *path, const struct stat *st, int type
 	return remove(path);
 }
 
+/* What agents that were killed left beside the files of the run. */
+static void backup_tidy(const struct agent *agent, const char *run)
+{
+	auto_json json_t *manifest = NULL;
+	auto_error struct error ignored = {0};
+	json_t *entry;
+	size_t i;
+
+	if (backup_load(agent, run, &manifest, &ignored) < 0)
+		return;
+	json_array_foreach(json_object_get(manifest, "files"), i, entry) {
+		const char *path = json_path_text(entry, "path");
+		auto_error struct error problem = {0};
+		auto_free char *real = NULL;
+
+		if (path && paths_resolve(agent->root, path, PATHS_KEEP, &real, &problem) == 0)
+			files_tidy(agent, real);
+	}
+}
+
 int backup_forget(const struct agent *agent, const json_t *request, json_t *reply,
 		  struct error *err)
 {
@@ -445,6 +469,7 @@ int backup_forget(const struct agent *agent, const json_t *request, json_t *repl
 	json_object_set_new(reply, "changed", json_boolean(file_exists(folder)));
 	if (!file_exists(folder))
 		return 0;
+	backup_tidy(agent, run);
 	if (nftw(folder, backup_remove_entry, 8, FTW_DEPTH | FTW_PHYS) != 0)
 		return error_errno(err, "cannot remove '%s'", folder);
 	return file_sync_parent(folder, err);

@@ -267,6 +267,41 @@ static int files_put_in(int folder, int stage, const char *name, struct slice by
 				   FILE_REPLACE_KEEP, err);
 }
 
+static void files_tidy_in(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	struct stat st;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, FILE_TEMPORARY, strlen(FILE_TEMPORARY)) == 0 &&
+		    strlen(entry->d_name) == strlen(FILE_TEMPORARY) + 6 &&
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			unlinkat(fd, entry->d_name, 0);
+	closedir(dir);
+}
+
+void files_tidy(const struct agent *agent, const char *real)
+{
+	auto_error struct error ignored = {0};
+	auto_close int folder = -1;
+	auto_close int above = -1;
+
+	if (files_open_folder(agent, real, /* above= */ false, &folder, &ignored) == 0)
+		files_tidy_in(folder);
+	error_release(&ignored);
+	if (files_is_manifest(real) &&
+	    files_open_folder(agent, real, /* above= */ true, &above, &ignored) == 0)
+		files_tidy_in(above);
+}
+
 int files_put(const struct agent *agent, const char *real, struct slice bytes, unsigned int mode,
 	      struct error *err)
 {
@@ -287,6 +322,7 @@ int files_put(const struct agent *agent, const char *real, struct slice bytes, u
 		close(above);
 		above = -1;
 	}
+	files_tidy_in(above >= 0 ? above : folder);
 	if (files_put_in(folder, above >= 0 ? above : folder, name, bytes, mode, err) < 0)
 		return error_wrap(err, "'%s'", real);
 	return 0;

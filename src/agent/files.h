@@ -21,6 +21,10 @@ struct files_digest files_digest_of(struct slice bytes);
 must_check int files_put(const struct agent *agent, const char *real, struct slice bytes,
 			 unsigned int mode, struct error *err);
 
+/* Removes what an agent that was killed in the middle of files_put left beside the file; such a
+ * remainder may hold what the file does. Failing is no error. */
+void files_tidy(const struct agent *agent, const char *real);
+
 /* Removes the file at the resolved path; *ret_changed becomes true when it was there. */
 must_check int files_unlink(const struct agent *agent, const char *real, bool *ret_changed,
 			    struct error *err);

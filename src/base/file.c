@@ -181,7 +181,7 @@ static int file_publish(const char *temporary, const char *path, enum file_repla
 int file_replace_staged(const char *path, const char *stage, const void *bytes, size_t len,
 			mode_t mode, enum file_replace_flags flags, struct error *err)
 {
-	auto_free char *temporary = alloc_format("%s/.kubectl-renumber.XXXXXX", stage);
+	auto_free char *temporary = alloc_format("%s/" FILE_TEMPORARY "XXXXXX", stage);
 	auto_close int fd = mkostemp(temporary, O_CLOEXEC);
 	int saved;
 

@@ -22,6 +22,9 @@ must_check int file_read_own(const char *path, size_t max, struct buffer *ret, s
 /* ERROR_REFUSED unless the folder is ours and nobody else may write in it. */
 must_check int file_check_own_folder(const char *path, struct error *err);
 
+/* How temporary names begin, six letters follow: a process that was killed leaves one. */
+#define FILE_TEMPORARY ".kubectl-renumber."
+
 enum file_replace_flags {
 	/* Fail with ERROR_CONFLICT when path exists. */
 	FILE_REPLACE_NEW = 1 << 0,

@@ -192,6 +192,13 @@ static json_t *request_write(const char *run, const char *path, const char *text
 			 "content", base64(text), "expect", expect);
 }
 
+static void check_gone(const char *path)
+{
+	auto_free char *full = full_path(path);
+
+	CHECK(!file_exists(full));
+}
+
 static void test_write(void)
 {
 	auto_free char *old = digest("kind: Pod\n");
@@ -208,6 +215,14 @@ static void test_write(void)
 	check_ok(changed);
 	CHECK(json_path_bool(changed, "changed", false));
 	check_file(MANIFEST, "kind: New\n", 0640);
+
+	TEST("what an agent left that was killed is taken away by the next write");
+	put("/etc/kubernetes/.kubectl-renumber.Ab3dEf", "half", 0600);
+	put("/etc/kubernetes/.kubectl-renumber.keep-me", "whole", 0600);
+	put(MANIFEST, "kind: Pod\n", 0640);
+	json_decref(ask(request_write("run1", MANIFEST, "kind: New\n", old)));
+	check_gone("/etc/kubernetes/.kubectl-renumber.Ab3dEf");
+	check_file("/etc/kubernetes/.kubectl-renumber.keep-me", "whole", 0600);
 
 	TEST("writing it again changes nothing, though the digest is that of the old one");
 	again = ask(request_write("run1", MANIFEST, "kind: New\n", old));
@@ -441,11 +456,13 @@ static void test_remove_and_forget(void)
 	check_ok(restored);
 	check_file(MANIFEST, "kind: Pod\n", 0644);
 
-	TEST("forgetting a run leaves nothing of it");
+	TEST("forgetting a run leaves nothing of it, nor of its files half written");
 	CHECK(file_exists(run));
+	put("/etc/kubernetes/.kubectl-renumber.Ab3dEf", "half", 0600);
 	forgotten = ask(request_run("forget", "run3"));
 	check_ok(forgotten);
 	CHECK(!file_exists(run));
+	check_gone("/etc/kubernetes/.kubectl-renumber.Ab3dEf");
 }
 
 #define PLUGIN "/etc/cni/net.d/sub/x.conf"
