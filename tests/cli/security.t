@@ -336,6 +336,23 @@ if [ "$(id -u)" = 0 ]; then
 	is "$status" 3 'so is one that belongs to somebody else'
 fi
 
+# ---- the threat model names what there is ----
+
+grep -o '[uclf]:[a-z_-][a-z_-]*' "$KR_SRCDIR/doc/threat-model.md" | sort -u | while IFS=: read -r kind name; do
+	case $kind in
+	u) file=unit/$name.c ;;
+	c) file=cli/$name.t ;;
+	l) file=lab/$name.t ;;
+	f) file=fuzz/$name.c ;;
+	esac
+	test -e "$KR_SRCDIR/tests/$file" || echo "tests/$file"
+done >"$tmp/lost"
+grep -o '`[a-z]*/*[a-z_]*\.c`' "$KR_SRCDIR/doc/threat-model.md" | tr -d '`' | sort -u | while read -r file; do
+	test -e "$KR_SRCDIR/src/$file" || echo "src/$file"
+done >>"$tmp/lost"
+empty "$tmp/lost" 'each file and each test that the threat model names is there'
+is "$(grep -c '^| .* | .* | *|$' "$KR_SRCDIR/doc/threat-model.md")" 0 'and each claim has a test'
+
 # ---- what is left over ----
 
 run --version

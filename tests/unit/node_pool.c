@@ -541,6 +541,9 @@ static void test_hostile_agent(void)
 	check_local_failure("an agent that answers nonsense",
 			    "#!/bin/sh\n" HELLO "read a\necho nonsense\nread a\n", ERROR_PARSE,
 			    "malformed");
+	check_local_failure("an agent whose answer has no end",
+			    "#!/bin/sh\n" HELLO "read a\nhead -c 40000000 /dev/zero\nread a\n",
+			    ERROR_PARSE, "larger than");
 	check_local_failure("an agent that answers another request",
 			    "#!/bin/sh\n" HELLO "read a\necho '{\"id\":77,\"ok\":true}'\nread a\n",
 			    ERROR_PARSE, "another request");

@@ -147,6 +147,19 @@ static void test_arguments(void)
 	CHECK_STR(plain.items[plain.count - 4], "HostName=10.0.0.1");
 	CHECK_STR(plain.items[plain.count - 6], "ops");
 	CHECK_STR(plain.items[plain.count - 8], "ConnectTimeout=2");
+	{
+		static const char *const wanted[] = {"ForwardAgent=no", "ForwardX11=no",
+						     "ClearAllForwardings=yes", "BatchMode=yes"};
+
+		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+			bool found = false;
+
+			for (size_t k = 1; k < plain.count; k++)
+				found = found || (strcmp(plain.items[k], wanted[i]) == 0 &&
+						  strcmp(plain.items[k - 1], "-o") == 0);
+			CHECK(found);
+		}
+	}
 	CHECK(strstr(plain.items[plain.count - 1], "exec env LC_ALL=C sudo -n sh -c '"));
 	CHECK(strstr(plain.items[plain.count - 1], "head -c 1234 "));
 
