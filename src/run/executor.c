@@ -406,7 +406,6 @@ static int executor_steps(struct executor *e, struct error *err)
 {
 	const struct plan *plan = e->options->plan;
 
-	executor_follow(e);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 
@@ -422,6 +421,9 @@ static int executor_steps(struct executor *e, struct error *err)
 			return -1;
 		mirror_progress(&e->mirror, e->options->journal, /* now= */ false);
 	}
+	/* a resume in the drain has nothing else to do */
+	e->follow_ms = 0;
+	executor_follow(e);
 	return 0;
 }
 
@@ -431,6 +433,8 @@ int executor_open(struct executor *e, const struct executor_options *options, st
 		.options = options,
 		.lock = {.file = -1},
 		.backups = alloc_format("%s/%s/objects", options->folder, options->plan->run),
+		/* not before a tourniquet */
+		.follow_ms = clock_monotonic_ms() + EXECUTOR_FOLLOW_MS,
 	};
 	e->context = (struct step_context){
 		.kube = options->kube,

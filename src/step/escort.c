@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "step/escort.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,6 +15,10 @@
 #define ESCORT_ENDPOINTS_MS 60000
 #define ESCORT_PROVE_MS 15000
 #define ESCORT_STUCK_MS 90000
+/* between two windows, and so many aliases in each of its parts */
+#define ESCORT_MS 400
+#define ESCORT_FEW 8
+#define ESCORT_MANY 80
 
 enum escort_state {
 	ESCORT_MADE,	/* there, without an address */
@@ -33,7 +38,7 @@ struct escort_item {
 int escort_open(struct escort *e, struct step_context *context, const struct plan_step *step,
 		const json_t *aliases, struct step_pulse *pulse, struct error *err)
 {
-	*e = (struct escort){.context = context, .pulse = pulse, .some = 48};
+	*e = (struct escort){.context = context, .pulse = pulse, .some = ESCORT_MANY / 2};
 	if (step_group_open(context, step, aliases, &e->group, err) < 0)
 		return -1;
 	e->items = alloc_array(e->group.count + 1, sizeof(*e->items));
@@ -206,9 +211,31 @@ static int escort_prove(struct escort *e, bool *some, const json_t *const *specs
 	return result;
 }
 
+/* All of it shall take no longer than proxies take to sync: then the next window can be opened. */
+static void escort_pace(struct escort *e, int64_t took_ms)
+{
+	if (took_ms > ESCORT_MS && e->some > ESCORT_FEW)
+		e->some = e->some * 3 / 4;
+	else if (took_ms < ESCORT_MS / 2 && e->some < ESCORT_MANY)
+		e->some = e->some * 5 / 4;
+}
+
+static void escort_say(const struct escort *e, int64_t took_ms)
+{
+	size_t at[ESCORT_OVER + 1] = {0};
+
+	for (size_t i = 0; i < e->group.count; i++)
+		at[e->items[i].state]++;
+	log_debug("aliases: %zu made, %zu with endpoints, %zu claim, %zu proved, %zu of moved "
+		  "Services, %zu done; %" PRId64 " ms",
+		  at[ESCORT_MADE], at[ESCORT_READY], at[ESCORT_CLAIMED], at[ESCORT_PROVED],
+		  at[ESCORT_MOVED], at[ESCORT_OVER], took_ms);
+}
+
 int escort_go_on(struct escort *e, const json_t *const *specs, struct error *err)
 {
 	bool *some = alloc_array(e->group.count + 1, sizeof(*some));
+	int64_t begun_ms = clock_monotonic_ms();
 	int result = escort_claim(e, some, ESCORT_MOVED, ESCORT_OVER, err);
 
 	if (result == 0)
@@ -217,6 +244,8 @@ int escort_go_on(struct escort *e, const json_t *const *specs, struct error *err
 		result = escort_claim(e, some, ESCORT_READY, ESCORT_CLAIMED, err);
 	if (result == 0)
 		result = escort_look(e, some, specs, err);
+	escort_say(e, clock_monotonic_ms() - begun_ms);
+	escort_pace(e, clock_monotonic_ms() - begun_ms);
 	free(some);
 	if (result == 0 && clock_monotonic_ms() > e->moved_ms + ESCORT_STUCK_MS)
 		return error_set(err, ERROR_STOPPED,
