@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "text/json.h"
 
 /* The parts of the way back, in their order. */
 enum undo_part {
@@ -197,11 +198,24 @@ static void undo_cover(struct undo_walk *walk)
 	}
 }
 
-/* The earliest stage with a step that rolls servers, and whether there is one. */
+/* A repair of dual writing may change other flags of servers than their range. */
+static bool undo_is_range(const struct plan_step *step)
+{
+	const json_t *flags = json_object_get(step->parameters, "flags");
+	const json_t *flag;
+	size_t i;
+
+	json_array_foreach(flags, i, flag)
+		if (json_path_is(flag, "name", "service-cluster-ip-range"))
+			return true;
+	return undo_is_roll(step) && !flags;
+}
+
+/* The earliest stage with a step that rolls servers to another range, and whether there is one. */
 static bool undo_first_roll(const struct plan *plan, enum plan_stage *ret)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		if (!undo_is_roll(&plan->steps[i]) || plan->steps[i].stage == PLAN_STAGE_FINALIZE)
+		if (!undo_is_range(&plan->steps[i]) || plan->steps[i].stage == PLAN_STAGE_FINALIZE)
 			continue;
 		*ret = plan->steps[i].stage;
 		return true;

@@ -115,6 +115,21 @@ static void check_refused(const struct row *rows, const char *regime, enum plan_
 	CHECK_ERROR(plan_undo_order(&plan, from, touched, &order, &err), &err, ERROR_REFUSED, want);
 }
 
+/* Somebody else changed the range of the servers; this run only ended their dual writing. */
+static void test_other_flags(void)
+{
+	auto_plan struct plan plan = make(repair, "dual-write");
+	auto_plan_undo_order struct plan_undo_order order = {0};
+	auto_error struct error err = {0};
+
+	plan_add(&plan, PLAN_STAGE_RANGES, "manifest-flags", "x",
+		 json_pack("{s:[{s:s, s:s}]}", "flags", "name", "feature-gates", "value",
+			   "DisableAllocatorDualWrite=true"));
+	TEST("a roll that leaves the range as it was does not bring it back");
+	CHECK_ERROR(plan_undo_order(&plan, PLAN_STAGE_TOURNIQUET, NULL, &order, &err), &err,
+		    ERROR_REFUSED, "it was not this run that changed their flags");
+}
+
 /* More steps that only the way back has than a plan holds without growing. */
 static void test_many_extras(void)
 {
@@ -199,6 +214,8 @@ int main(void)
 	begun[4] = false;
 	check_order(repair, "servicecidr", PLAN_STAGE_TOURNIQUET, begun,
 		    "s04 u-restart s03 s02 s01");
+
+	test_other_flags();
 
 	TEST("what only the way back has stays where the order points to");
 	test_many_extras();
