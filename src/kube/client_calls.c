@@ -408,8 +408,10 @@ int kube_client_delete(struct kube_client *kube, const struct kube_target *targe
 	auto_free char *path = kube_path(target);
 	struct kube_client_write write = {kube, o, KUBE_DELETE, path, body, false};
 
-	/* without a name this would be the whole collection */
-	assert(target->name && *target->name);
+	/* without one this would be the whole collection; a plan of somebody else may have none */
+	if (!target->name || !*target->name)
+		return error_set(err, ERROR_PARSE, "there is no name of what is to be deleted (%s)",
+				 target->plural);
 	return kube_client_write(&write, NULL, err);
 }
 

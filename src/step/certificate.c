@@ -187,6 +187,9 @@ static int served_look(const json_t *server, struct pki_audit *ret, struct error
 	int64_t port = json_path_int(server, "port", 6443);
 	struct slice leaf;
 
+	if (!address || port < 1 || port > UINT16_MAX)
+		return error_set(err, ERROR_PARSE,
+				 "the plan does not say where an API server is; make it anew");
 	if (kube_tls_fetch(address, (uint16_t)port, NULL, SERVED_HANDSHAKE_MS, &chain, err) < 0)
 		return -1;
 	leaf = (struct slice){(const char *)chain.items[0].ptr, chain.items[0].len};
@@ -245,9 +248,13 @@ static int served_matches(struct step_context *context, const json_t *server, bo
 	auto_json json_t *reply = NULL;
 	auto_pki_audit struct pki_audit on_disk = {0};
 	auto_pki_audit struct pki_audit shown = {0};
+	const char *node = json_path_text(server, "node");
 	const struct pki_record *record;
 
-	if (node_call(context->pool, json_path_text(server, "node"), request, &reply, err) < 0 ||
+	if (!node)
+		return error_set(err, ERROR_PARSE,
+				 "the plan does not say where an API server is; make it anew");
+	if (node_call(context->pool, node, request, &reply, err) < 0 ||
 	    pki_audit_from_json(reply, &on_disk, err) < 0)
 		return -1;
 	record = pki_audit_find(&on_disk, "apiserver");

@@ -35,8 +35,11 @@ static int forget_apply(struct step_context *context, const struct plan_step *st
 	auto_json json_t *request =
 		json_pack("{s:s, s:s}", "op", "forget", "run", context->plan->run);
 	auto_json json_t *reply = NULL;
+	const char *node;
 
-	return node_call(context->pool, step_optional_text(step, "node"), request, &reply, err);
+	if (step_text(step, "node", &node, err) < 0 || step_need_nodes(context, step, err) < 0)
+		return -1;
+	return node_call(context->pool, node, request, &reply, err);
 }
 
 const struct step_kind step_forget = {

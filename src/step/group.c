@@ -121,6 +121,7 @@ static bool group_next(void *data, size_t job, const struct kube_answer *last,
 	struct group_run *run = data;
 	struct step_group_call *call = run->call;
 	struct error *error = &call->errors[job];
+	const char *name;
 
 	if (last) {
 		if (last->error.message)
@@ -132,8 +133,9 @@ static bool group_next(void *data, size_t job, const struct kube_answer *last,
 	}
 	if ((call->some && !call->some[job]) || (call->method != KUBE_GET && !call->bodies[job]))
 		return false;
-	/* an item that has no such object */
-	if (call->member && !step_optional_text(&run->group->items[job], call->member))
+	/* an item that has no such object; an empty name would be all of them */
+	name = call->member ? step_optional_text(&run->group->items[job], call->member) : "-";
+	if (!name || !*name)
 		return false;
 	run->paths[job] = group_path(run, &run->group->items[job]);
 	if (call->method != KUBE_GET)

@@ -11,7 +11,8 @@ int step_text(const struct plan_step *step, const char *name, const char **ret, 
 {
 	const char *text = json_string_value(json_object_get(step->parameters, name));
 
-	if (!text)
+	/* all of them are names, and an empty one would be all objects of the kind */
+	if (!text || !*text)
 		return error_set(err, ERROR_PARSE,
 				 "step %s (%s) lacks its parameter '%s'; make the plan anew",
 				 step->id, step->kind, name);

@@ -69,9 +69,12 @@ struct step_kind {
 /* NULL: there is no such kind. */
 const struct step_kind *step_kind_find(const char *name);
 
+/* All kinds, from 0; NULL behind the last. */
+const struct step_kind *step_kind_at(size_t i);
+
 /* ---- for step kinds ---- */
 
-/* A parameter; ERROR_PARSE naming step and member when it is missing. Borrowed. */
+/* A parameter; ERROR_PARSE naming step and member when it is missing or empty. Borrowed. */
 must_check int step_text(const struct plan_step *step, const char *name, const char **ret,
 			 struct error *err);
 /* "" and NULL when it is missing. */

@@ -39,10 +39,15 @@ static int stray_apply(struct step_context *context, const struct plan_step *ste
 {
 	auto_json json_t *request = NULL;
 	auto_json json_t *reply = NULL;
+	const char *node;
+	const char *path;
 
+	if (step_text(step, "node", &node, err) < 0 || step_text(step, "path", &path, err) < 0 ||
+	    step_need_nodes(context, step, err) < 0)
+		return -1;
 	request = json_pack("{s:s, s:s, s:s}", "op", "remove-file", "run", context->plan->run,
-			    "path", step_optional_text(step, "path"));
-	return node_call(context->pool, step_optional_text(step, "node"), request, &reply, err);
+			    "path", path);
+	return node_call(context->pool, node, request, &reply, err);
 }
 
 static int stray_undo(struct step_context *context, const struct plan_step *step, struct error *err)

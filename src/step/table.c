@@ -42,6 +42,11 @@ static const struct step_kind *const step_table[] = {
 	&step_forget,
 };
 
+const struct step_kind *step_kind_at(size_t i)
+{
+	return i < sizeof(step_table) / sizeof(step_table[0]) ? step_table[i] : NULL;
+}
+
 const struct step_kind *step_kind_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(step_table) / sizeof(step_table[0]); i++)
