@@ -116,6 +116,23 @@ static bool admission_refuses(const json_t *policy, const json_t *object)
 	return false;
 }
 
+static int admission_deny(const struct store_type *type, const char *object_name,
+			  const json_t *policy, struct answer *answer)
+{
+	const char *name = json_path_text(policy, "metadata.name");
+	auto_free char *problem =
+		alloc_format("ValidatingAdmissionPolicy '%s' with binding '%s' denied request: %s",
+			     name, name, json_path_text(policy, "spec.validations.0.message"));
+
+	answer_refuse(answer, 422, "Invalid", "%s%s%s \"%s\" is forbidden: %s", type->plural,
+		      *type->group ? "." : "", type->group, object_name, problem);
+	answer->details = json_pack("{s:s,s:s,s:[{s:s}]}", "name", object_name, "kind",
+				    type->plural, "causes", "message", problem);
+	if (*type->group)
+		json_object_set_new(answer->details, "group", json_string(type->group));
+	return -1;
+}
+
 static int admission_policies(struct lab *lab, const struct store_type *type, const char *operation,
 			      const json_t *object, struct answer *answer)
 {
@@ -132,11 +149,7 @@ static int admission_policies(struct lab *lab, const struct store_type *type, co
 		    !admission_is_bound(lab, name) || !object_name ||
 		    !admission_names(text, object_name) || !admission_refuses(policy, object))
 			continue;
-		return answer_refuse(answer, 422, "Invalid",
-				     "%s \"%s\" is forbidden: ValidatingAdmissionPolicy '%s' with "
-				     "binding '%s' denied request: %s",
-				     type->plural, object_name, name, name,
-				     json_path_text(policy, "spec.validations.0.message"));
+		return admission_deny(type, object_name, policy, answer);
 	}
 	return 0;
 }
@@ -173,6 +186,30 @@ static bool admission_hook_refuses(struct lab *lab, const json_t *hook,
 				 json_path(object, "metadata.labels"));
 }
 
+/* "https://127.0.0.1:1/": where it is dialled; a Service of a webhook is nowhere, either. */
+static int admission_unreachable(const struct lab *lab, const json_t *hook, struct answer *answer)
+{
+	const char *url = json_path_text(hook, "clientConfig.url");
+	auto_free char *place = NULL;
+	auto_free char *problem = NULL;
+	struct slice rest;
+	struct slice host;
+
+	if (!url)
+		url = "https://127.0.0.1:1/";
+	rest = slice_of(url + strlen("https://"));
+	slice_next(&rest, '/', &host);
+	place = slice_dup(host);
+	problem = alloc_format(
+		"failed calling webhook \"%s\": %sPost \"%s?timeout=%llds\": dial tcp "
+		"%s: connect: connection refused",
+		json_path_text(hook, "name"), lab_since(lab, 23) ? "failed to call webhook: " : "",
+		url, (long long)json_path_int(hook, "timeoutSeconds", 10), place);
+	answer_refuse(answer, 500, "InternalError", "Internal error occurred: %s", problem);
+	answer->details = json_pack("{s:[{s:s}]}", "causes", "message", problem);
+	return -1;
+}
+
 static int admission_hooks(struct lab *lab, const struct store_type *type, const char *operation,
 			   const json_t *object, struct answer *answer)
 {
@@ -185,15 +222,8 @@ static int admission_hooks(struct lab *lab, const struct store_type *type, const
 		size_t i;
 
 		json_array_foreach(json_object_get(configuration, "webhooks"), i, hook) {
-			const char *name = json_path_text(hook, "name");
-
-			if (!admission_hook_refuses(lab, hook, type, operation, object))
-				continue;
-			return answer_refuse(
-				answer, 500, "InternalError",
-				"Internal error occurred: failed calling webhook \"%s\": failed to "
-				"call webhook: connect: connection refused",
-				name ? name : "");
+			if (admission_hook_refuses(lab, hook, type, operation, object))
+				return admission_unreachable(lab, hook, answer);
 		}
 	}
 	return 0;

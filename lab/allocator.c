@@ -38,6 +38,15 @@ static bool allocator_inside(struct net_cidr range, const char *address)
 	return net_address_read(slice_of(address), &a) && net_cidr_contains(range, a);
 }
 
+/* The network's own address and the broadcast address are nobody's. */
+static bool allocator_is_edge(struct net_cidr range, const char *address)
+{
+	struct net_address a;
+
+	return net_address_read(slice_of(address), &a) &&
+	       (net_address_equal(a, range.base) || net_address_equal(a, net_cidr_last(range)));
+}
+
 /* Any that is free: not from the lower part, which is left to explicit wishes. */
 static char *allocator_any(struct lab *lab, struct net_cidr range,
 			   bool (*is_free)(struct lab *, const char *))
@@ -74,18 +83,31 @@ static bool allocator_bit_free(struct lab *lab, const char *address)
 }
 
 /* 0, or the problem. */
-static const char *allocator_bit(struct lab_server *server, const char *address, bool dry)
+static const char *allocator_bit(struct lab_server *server, const char *address)
 {
 	struct lab *lab = server->lab;
 
-	/* a dry run looks at this server's own copy only */
-	if (!dry && strcmp(lab->bitmap_range, server->range) != 0)
+	if (strcmp(lab->bitmap_range, server->range) != 0)
 		return ALLOCATOR_OTHER_RANGE;
 	if (!allocator_bit_free(lab, address))
 		return ALLOCATOR_TAKEN;
-	if (!dry)
-		json_object_set_new(lab->bitmap, address, json_true());
+	json_object_set_new(lab->bitmap, address, json_true());
 	return NULL;
+}
+
+static char *allocator_outside(const struct lab *lab, const char *wanted, const char *range)
+{
+	auto_free char *subject = lab_since(lab, 24) ? alloc_format("the provided IP (%s)", wanted)
+						     : alloc_text("provided IP");
+
+	return alloc_format("%s is not in the valid range. The range of valid IPs is %s", subject,
+			    range);
+}
+
+/* Nobody looks whether the address is free, and any is the first one, that of the network. */
+static char *allocator_dry(struct net_cidr range, const char *wanted)
+{
+	return alloc_text(wanted ? wanted : net_address_text(range.base).text);
 }
 
 static char *allocator_take_bit(struct lab_server *server, const char *wanted, bool dry,
@@ -100,13 +122,13 @@ static char *allocator_take_bit(struct lab_server *server, const char *wanted, b
 		*ret_problem = alloc_text("allocator not ready");
 		return NULL;
 	}
-	if (wanted && !allocator_inside(range, wanted)) {
-		*ret_problem = alloc_format("provided IP is not in the valid range. The range of "
-					    "valid IPs is %s",
-					    server->range);
+	if (wanted && (!allocator_inside(range, wanted) || allocator_is_edge(range, wanted))) {
+		*ret_problem = allocator_outside(lab, wanted, server->range);
 		return NULL;
 	}
-	if (!wanted && !dry && strcmp(lab->bitmap_range, server->range) != 0) {
+	if (dry)
+		return allocator_dry(range, wanted);
+	if (!wanted && strcmp(lab->bitmap_range, server->range) != 0) {
 		*ret_problem = alloc_text(ALLOCATOR_OTHER_RANGE);
 		return NULL;
 	}
@@ -115,7 +137,7 @@ static char *allocator_take_bit(struct lab_server *server, const char *wanted, b
 		*ret_problem = alloc_text("range is full");
 		return NULL;
 	}
-	problem = allocator_bit(server, address, dry);
+	problem = allocator_bit(server, address);
 	if (problem) {
 		*ret_problem = alloc_text(problem);
 		free(address);
@@ -168,11 +190,11 @@ static void allocator_make_object(struct lab *lab, const char *address, const ch
 				  const char *name)
 {
 	lab_create(lab, "ipaddresses",
-		   json_pack("{s:{s:s,s:{s:s,s:s}},s:{s:{s:s,s:s,s:s,s:s}}}", "metadata", "name",
+		   json_pack("{s:{s:s,s:{s:s,s:s}},s:{s:{s:s,s:s,s:s}}}", "metadata", "name",
 			     address, "labels", "ipaddress.kubernetes.io/ip-family", "IPv4",
 			     "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io", "spec",
-			     "parentRef", "group", "", "resource", "services", "namespace", space,
-			     "name", name));
+			     "parentRef", "resource", "services", "namespace", space, "name",
+			     name));
 }
 
 /* The ranges that may be allocated from. */
@@ -195,31 +217,39 @@ static size_t allocator_ranges(struct lab *lab, struct net_cidr *ret, size_t max
 	return count;
 }
 
-/* The network's own address and the broadcast address are nobody's. */
-static bool allocator_is_edge(struct net_cidr range, const char *address)
-{
-	struct net_address a;
-
-	return net_address_read(slice_of(address), &a) &&
-	       (net_address_equal(a, range.base) || net_address_equal(a, net_cidr_last(range)));
-}
-
 static const char *allocator_object_problem(struct lab *lab, const struct net_cidr *ranges,
 					    size_t count, const char *wanted)
 {
 	size_t i = 0;
 
-	while (i < count && !allocator_inside(ranges[i], wanted))
+	while (i < count &&
+	       (!allocator_inside(ranges[i], wanted) || allocator_is_edge(ranges[i], wanted)))
 		i++;
 	if (i == count)
 		return ALLOCATOR_OTHER_NETWORK;
-	if (allocator_is_edge(ranges[i], wanted))
-		return "provided IP is not in the valid range";
 	return allocator_object_free(lab, wanted) ? NULL : ALLOCATOR_TAKEN;
 }
 
+/* By any of the ranges that are Ready, whichever comes first. */
+static char *allocator_dry_object(struct lab *lab, const char *wanted, char **ret_problem)
+{
+	struct net_cidr ranges[16];
+	size_t count = allocator_ranges(lab, ranges, 16);
+	struct net_cidr range = ranges[count ? lab_random(lab, count) : 0];
+
+	if (!count) {
+		*ret_problem = alloc_text("allocator not ready");
+		return NULL;
+	}
+	if (wanted && (!allocator_inside(range, wanted) || allocator_is_edge(range, wanted))) {
+		*ret_problem = allocator_outside(lab, wanted, net_cidr_text(range).text);
+		return NULL;
+	}
+	return allocator_dry(range, wanted);
+}
+
 static char *allocator_take_object(struct lab_server *server, const char *space, const char *name,
-				   const char *wanted, bool dry, char **ret_problem)
+				   const char *wanted, char **ret_problem)
 {
 	struct lab *lab = server->lab;
 	struct net_cidr ranges[16];
@@ -240,14 +270,13 @@ static char *allocator_take_object(struct lab_server *server, const char *space,
 	}
 	if (!problem && lab->options.regime == LAB_DUAL_WRITE && !server->single_write &&
 	    allocator_range(server->range, &own) && allocator_inside(own, address))
-		problem = allocator_bit(server, address, dry);
+		problem = allocator_bit(server, address);
 	if (problem) {
 		free(address);
 		*ret_problem = alloc_text(problem);
 		return NULL;
 	}
-	if (!dry)
-		allocator_make_object(lab, address, space, name);
+	allocator_make_object(lab, address, space, name);
 	return address;
 }
 
@@ -290,7 +319,9 @@ char *allocator_take(struct lab_server *server, const char *space, const char *n
 {
 	if (server->lab->options.regime == LAB_BITMAP)
 		return allocator_take_bit(server, wanted, dry, ret_problem);
-	return allocator_take_object(server, space, name, wanted, dry, ret_problem);
+	if (dry)
+		return allocator_dry_object(server->lab, wanted, ret_problem);
+	return allocator_take_object(server, space, name, wanted, ret_problem);
 }
 
 void allocator_release(struct lab_server *server, const char *address)

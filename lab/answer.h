@@ -11,6 +11,7 @@ struct answer {
 	const char *reason;
 	char *message;	 /* owned */
 	json_t *details; /* owned */
+	char *token;	 /* owned; to go on with a list that has expired */
 	int retry_after_s;
 };
 
@@ -18,8 +19,12 @@ struct answer {
 __attribute__((format(printf, 4, 5))) int answer_refuse(struct answer *a, int code,
 							const char *reason, const char *fmt, ...);
 
-/* 422 with one cause: `Service "x" is invalid: FIELD: PROBLEM`. Always -1. `cause` is FieldValueInvalid
- * and its like. */
+/* The same with empty details, as what is refused before an object is looked at. Always -1. */
+int answer_refuse_generic(struct answer *a, int code, const char *reason, const char *text);
+
+/* 422: `Service "x" is invalid: FIELD: PROBLEM`; said once more for the same object, it has one
+ * cause more. Always -1. `kind` may have its group behind it ("Lease.coordination.k8s.io"), `cause`
+ * is FieldValueInvalid and its like. */
 __attribute__((format(printf, 6, 7))) int answer_invalid(struct answer *a, const char *kind,
 							 const char *name, const char *cause,
 							 const char *field, const char *fmt, ...);

@@ -209,14 +209,21 @@ static json_t *control_dump(struct lab *lab, const json_t *request)
 	return json_object();
 }
 
+static json_t *control_compact(struct lab *lab, const json_t *request)
+{
+	(void)request;
+	store_compact(lab->store);
+	return json_object();
+}
+
 static json_t *control_of_lab(struct lab *lab, const json_t *request)
 {
 	static const struct {
 		const char *name;
 		json_t *(*fn)(struct lab *lab, const json_t *request);
 	} of_lab[] = {
-		{"effect", control_effect}, {"client", control_client}, {"arm", control_arm},
-		{"dump", control_dump},	    {"guard", control_guard},
+		{"effect", control_effect}, {"client", control_client},	  {"arm", control_arm},
+		{"dump", control_dump},	    {"compact", control_compact}, {"guard", control_guard},
 	};
 
 	for (size_t i = 0; i < sizeof(of_lab) / sizeof(of_lab[0]); i++)

@@ -20,29 +20,36 @@ bool discovery_serves(const struct lab *lab, const struct store_type *type, cons
 		return false;
 	if (service_cidr)
 		return strcmp(version, lab_since(lab, 33) ? "v1" : "v1beta1") == 0;
-	if (strcmp(type->plural, "endpointslices") == 0)
+	if (strcmp(type->plural, "endpointslices") == 0 ||
+	    strcmp(type->plural, "poddisruptionbudgets") == 0)
 		return strcmp(version, "v1") == 0
 			       ? lab_since(lab, 21)
 			       : strcmp(version, "v1beta1") == 0 && !lab_since(lab, 25);
 	return strcmp(version, type->version) == 0;
 }
 
-static json_t *discovery_verbs(void)
+static json_t *discovery_verbs(const struct lab *lab, const struct store_type *type)
 {
-	return json_pack("[s,s,s,s,s,s,s]", "create", "delete", "get", "list", "patch", "update",
-			 "watch");
+	json_t *verbs = json_pack("[s,s,s,s,s,s,s,s]", "create", "delete", "deletecollection",
+				  "get", "list", "patch", "update", "watch");
+
+	/* they were deleted one by one */
+	if (strcmp(type->plural, "services") == 0 && !lab_since(lab, 23))
+		json_array_remove(verbs, 2);
+	return verbs;
 }
 
-static json_t *discovery_resource(const struct store_type *type, bool aggregated)
+static json_t *discovery_resource(const struct lab *lab, const struct store_type *type,
+				  bool aggregated)
 {
 	if (aggregated)
 		return json_pack("{s:s,s:{s:s},s:s,s:o}", "resource", type->plural, "responseKind",
 				 "kind", type->kind, "scope",
 				 type->namespaced ? "Namespaced" : "Cluster", "verbs",
-				 discovery_verbs());
+				 discovery_verbs(lab, type));
 	return json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", type->plural, "singularName", "",
 			 "namespaced", type->namespaced, "kind", type->kind, "verbs",
-			 discovery_verbs());
+			 discovery_verbs(lab, type));
 }
 
 static json_t *discovery_resources(const struct lab *lab, const char *group, const char *version,
@@ -54,7 +61,7 @@ static json_t *discovery_resources(const struct lab *lab, const char *group, con
 		const struct store_type *type = &store_types[i];
 
 		if (strcmp(type->group, group) == 0 && discovery_serves(lab, type, version))
-			json_array_append_new(list, discovery_resource(type, aggregated));
+			json_array_append_new(list, discovery_resource(lab, type, aggregated));
 	}
 	return list;
 }
@@ -136,13 +143,18 @@ static json_t *discovery_list(const struct lab *lab, const char *group, const ch
 {
 	auto_free char *full = *group ? alloc_format("%s/%s", group, version) : alloc_text(version);
 	json_t *resources = discovery_resources(lab, group, version, false);
+	json_t *document;
 
 	if (!json_array_size(resources)) {
 		json_decref(resources);
 		return NULL;
 	}
-	return json_pack("{s:s,s:s,s:s,s:o}", "kind", "APIResourceList", "apiVersion", "v1",
-			 "groupVersion", full, "resources", resources);
+	document = json_pack("{s:s,s:s,s:o}", "kind", "APIResourceList", "groupVersion", full,
+			     "resources", resources);
+	/* the core's has none */
+	if (*group)
+		json_object_set_new(document, "apiVersion", json_string("v1"));
+	return document;
 }
 
 json_t *discovery_document(const struct lab *lab, const char *path, const char *accept,
@@ -173,6 +185,10 @@ json_t *discovery_document(const struct lab *lab, const char *path, const char *
 	if (!slice_next(&rest, '/', &part)) {
 		json_t *document = discovery_group(lab, group, false);
 
+		if (!json_array_size(json_object_get(document, "versions"))) {
+			json_decref(document);
+			return NULL;
+		}
 		json_object_set_new(document, "kind", json_string("APIGroup"));
 		json_object_set_new(document, "apiVersion", json_string("v1"));
 		return document;

@@ -119,34 +119,48 @@ static json_t *endpoints_slice_of(struct lab *lab, const json_t *service)
 			  json_path_text(service, "metadata.namespace"), name);
 }
 
+/* Those of the Service, and whose it is. */
+static json_t *endpoints_labels(const json_t *service)
+{
+	json_t *labels = json_copy(json_path(service, "metadata.labels"));
+
+	if (!labels)
+		labels = json_object();
+	json_object_set(labels, "kubernetes.io/service-name", json_path(service, "metadata.name"));
+	json_object_set_new(labels, "endpointslice.kubernetes.io/managed-by",
+			    json_string(ENDPOINTS_MANAGER));
+	return labels;
+}
+
 static void endpoints_write_slice(struct lab *lab, const json_t *service, const json_t *pods)
 {
-	const char *name = json_path_text(service, "metadata.name");
 	json_t *slice = endpoints_slice_of(lab, service);
 	auto_json json_t *endpoints = endpoints_list(lab, pods);
 	auto_json json_t *ports = endpoints_ports(service, pods);
+	auto_json json_t *labels = endpoints_labels(service);
 	auto_free char *slice_name = endpoints_slice_name(service);
 
 	if (slice && json_equal(json_object_get(slice, "endpoints"), endpoints) &&
-	    json_equal(json_object_get(slice, "ports"), ports))
+	    json_equal(json_object_get(slice, "ports"), ports) &&
+	    json_equal(json_path(slice, "metadata.labels"), labels))
 		return;
 	if (slice) {
 		json_t *changed = json_deep_copy(slice);
 
+		json_object_set(json_object_get(changed, "metadata"), "labels", labels);
 		json_object_set(changed, "endpoints", endpoints);
 		json_object_set(changed, "ports", ports);
 		lab_put(lab, "endpointslices", changed);
 		return;
 	}
 	lab_create(lab, "endpointslices",
-		   json_pack("{s:{s:s,s:O,s:{s:s,s:s},s:[{s:s,s:s,s:s,s:O,s:b}]},s:s,s:O,s:O}",
-			     "metadata", "name", slice_name, "namespace",
-			     json_path(service, "metadata.namespace"), "labels",
-			     "kubernetes.io/service-name", name,
-			     "endpointslice.kubernetes.io/managed-by", ENDPOINTS_MANAGER,
-			     "ownerReferences", "apiVersion", "v1", "kind", "Service", "name", name,
-			     "uid", json_path(service, "metadata.uid"), "controller", 1,
-			     "addressType", "IPv4", "endpoints", endpoints, "ports", ports));
+		   json_pack("{s:{s:s,s:O,s:O,s:[{s:s,s:s,s:O,s:O,s:b}]},s:s,s:O,s:O}", "metadata",
+			     "name", slice_name, "namespace",
+			     json_path(service, "metadata.namespace"), "labels", labels,
+			     "ownerReferences", "apiVersion", "v1", "kind", "Service", "name",
+			     json_path(service, "metadata.name"), "uid",
+			     json_path(service, "metadata.uid"), "controller", 1, "addressType",
+			     "IPv4", "endpoints", endpoints, "ports", ports));
 }
 
 static void endpoints_write_old(struct lab *lab, const json_t *service, const json_t *pods)

@@ -36,6 +36,7 @@ struct http {
 	gnutls_privkey_t key;
 	struct http_stream *streams;
 	bool closing;
+	bool resumed; /* streams of it go on */
 	struct http *next;
 };
 
@@ -185,6 +186,7 @@ static void http_stream_wake(struct http_stream *s)
 	if (!s->suspended)
 		return;
 	s->suspended = false;
+	s->server->resumed = true;
 	MHD_resume_connection(s->connection);
 }
 
@@ -377,6 +379,11 @@ int http_before(void *unused)
 	for (struct http *h = http_all; h; h = h->next) {
 		MHD_UNSIGNED_LONG_LONG wait;
 
+		/* MHD_get_timeout says nothing of connections that go on */
+		if (h->resumed) {
+			h->resumed = false;
+			http_run(h);
+		}
 		if (MHD_get_timeout(h->daemon, &wait) != MHD_YES)
 			continue;
 		if (wait == 0) {

@@ -139,7 +139,7 @@ struct lab {
 	/* RangeAllocation: the range that was written last, and the addresses taken */
 	char *bitmap_range;
 	json_t *bitmap;	    /* owned; address: true */
-	json_t *node_ports; /* owned; "30080/TCP": "namespace/name" */
+	json_t *node_ports; /* owned; "30080": "namespace/name" */
 	const char *leader; /* the node whose controller-manager leads; NULL */
 	int64_t led_at;
 	json_t *ends; /* owned; since when a ServiceCIDR (by UID) has nothing in its way */

@@ -110,7 +110,7 @@ static int patch_take(json_t *parent, const char *name)
 	return json_object_del(parent, name);
 }
 
-static const char *patch_step(json_t *target, const json_t *step)
+static const char *patch_step(json_t *target, const json_t *step, bool lenient)
 {
 	const char *op = json_path_text(step, "op");
 	const char *path = json_path_text(step, "path");
@@ -127,7 +127,7 @@ static const char *patch_step(json_t *target, const json_t *step)
 	if (strcmp(op, "add") == 0)
 		return value && patch_put(parent, name, value, /* insert= */ true) == 0 ? NULL
 											: "path";
-	if (!now)
+	if (!now && !(lenient && json_is_object(parent) && strcmp(op, "replace") == 0))
 		return "path";
 	if (strcmp(op, "replace") == 0)
 		return value && patch_put(parent, name, value, /* insert= */ false) == 0 ? NULL
@@ -135,13 +135,13 @@ static const char *patch_step(json_t *target, const json_t *step)
 	return strcmp(op, "remove") == 0 && patch_take(parent, name) == 0 ? NULL : "path";
 }
 
-const char *patch_steps(json_t *target, const json_t *steps)
+const char *patch_steps(json_t *target, const json_t *steps, bool lenient)
 {
 	const json_t *step;
 	size_t i;
 
 	json_array_foreach(steps, i, step) {
-		const char *problem = patch_step(target, step);
+		const char *problem = patch_step(target, step, lenient);
 
 		if (problem)
 			return problem;

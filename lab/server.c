@@ -177,7 +177,7 @@ static void server_default_cidr(struct lab_server *server)
 	}
 	own = json_path_text(object, "spec.cidrs.0");
 	if (json_path(object, "metadata.deletionTimestamp") || !own ||
-	    strcmp(own, server->range) == 0)
+	    strcmp(own, server->range) == 0 || !lab_since(lab, 33))
 		return;
 	lab_event(lab, "ServiceCIDR", NULL, "kubernetes",
 		  "KubernetesDefaultServiceCIDRInconsistent",

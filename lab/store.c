@@ -34,7 +34,7 @@ const struct store_type store_types[] = {
 	{"networking.k8s.io", "networkpolicies", "NetworkPolicy", "v1", NULL, true, false, 0},
 	{"networking.k8s.io", "servicecidrs", "ServiceCIDR", "v1", "v1beta1", false, true, 31},
 	{"networking.k8s.io", "ipaddresses", "IPAddress", "v1", "v1beta1", false, false, 31},
-	{"policy", "poddisruptionbudgets", "PodDisruptionBudget", "v1", NULL, true, true, 21},
+	{"policy", "poddisruptionbudgets", "PodDisruptionBudget", "v1", "v1beta1", true, true, 0},
 	{"rbac.authorization.k8s.io", "clusterroles", "ClusterRole", "v1", NULL, false, false, 0},
 	{"rbac.authorization.k8s.io", "clusterrolebindings", "ClusterRoleBinding", "v1", NULL,
 	 false, false, 0},
@@ -311,4 +311,25 @@ const struct store_event *store_after(const struct store *s, uint64_t version, b
 			high = middle;
 	}
 	return low < s->event_count ? &s->events[(s->event_first + low) % STORE_EVENTS] : NULL;
+}
+
+json_t *store_at(const struct store *s, const struct store_type *type, uint64_t version)
+{
+	json_t *objects = json_copy(store_table(s, type)->objects);
+
+	for (size_t i = s->event_count; i-- > 0;) {
+		const struct store_event *event = &s->events[(s->event_first + i) % STORE_EVENTS];
+		auto_free char *key = NULL;
+
+		if (event->version <= version)
+			break;
+		if (event->type != type)
+			continue;
+		key = store_key_of(event->object);
+		if (event->before)
+			json_object_set(objects, key, event->before);
+		else
+			json_object_del(objects, key);
+	}
+	return objects;
 }

@@ -63,6 +63,9 @@ json_t *store_by_key(const struct store *s, const struct store_type *type, const
 /* All objects of a type, for loops of the lab: a JSON object by key. Borrowed. */
 json_t *store_all(const struct store *s, const char *plural);
 
+/* The same as it was at that version, which must not have been forgotten; for the caller. */
+json_t *store_at(const struct store *s, const struct store_type *type, uint64_t version);
+
 struct store_event {
 	uint64_t version;
 	const struct store_type *type;

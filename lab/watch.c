@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lab/list.h"
 #include "lab/selector.h"
 #include "text/json.h"
 
@@ -43,6 +44,18 @@ static bool watch_wants(const struct watch *w, const json_t *object)
 	       selector_fields(w->fields, object);
 }
 
+/* What no longer fits the selectors is told as it was, with the version of the change. */
+static void watch_left(struct watch *w, const struct store_event *event, struct buffer *out)
+{
+	json_t *shown = api_show(&w->target, event->before);
+	json_t *metadata = json_copy(json_object_get(shown, "metadata"));
+
+	json_object_set(metadata, "resourceVersion",
+			json_path(event->object, "metadata.resourceVersion"));
+	json_object_set_new(shown, "metadata", metadata);
+	watch_line(w, "DELETED", shown, out);
+}
+
 static void watch_event(struct watch *w, const struct store_event *event, struct buffer *out)
 {
 	bool before = watch_wants(w, event->before);
@@ -50,11 +63,14 @@ static void watch_event(struct watch *w, const struct store_event *event, struct
 
 	if (event->type != w->target.type || (!before && !after))
 		return;
-	watch_line(w,
-		   !after   ? "DELETED"
-		   : before ? "MODIFIED"
-			    : "ADDED",
-		   api_show(&w->target, event->object), out);
+	if (after || event->change == STORE_DELETED)
+		watch_line(w,
+			   !after   ? "DELETED"
+			   : before ? "MODIFIED"
+				    : "ADDED",
+			   api_show(&w->target, event->object), out);
+	else
+		watch_left(w, event, out);
 }
 
 static void watch_present(struct watch *w, struct buffer *out)
@@ -78,10 +94,14 @@ static void watch_bookmark(struct watch *w, struct buffer *out)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)w->version);
-	watch_line(w, "BOOKMARK",
-		   json_pack("{s:s,s:{s:s}}", "kind", w->target.type->kind, "metadata",
-			     "resourceVersion", text),
-		   out);
+	{
+		auto_json json_t *empty =
+			json_pack("{s:{s:s}}", "metadata", "resourceVersion", text);
+		json_t *shown = api_show(&w->target, empty);
+
+		json_object_set_new(shown, "kind", json_string(w->target.type->kind));
+		watch_line(w, "BOOKMARK", shown, out);
+	}
 	w->bookmark_at = loop_now(w->server->lab->loop) + WATCH_BOOKMARK_MS;
 }
 
@@ -143,23 +163,32 @@ static char *watch_copy(const char *text)
 	return text ? alloc_text(text) : NULL;
 }
 
-void watch_start(struct lab_server *server, const struct api_target *target,
-		 const struct http_request *request, struct http_reply *reply)
+int watch_start(struct lab_server *server, const struct api_target *target,
+		const struct http_request *request, struct http_reply *reply, struct answer *answer)
 {
 	const char *version = http_query(request, "resourceVersion");
 	const char *seconds = http_query(request, "timeoutSeconds");
 	const char *bookmarks = http_query(request, "allowWatchBookmarks");
-	struct watch *w = ALLOC_NEW(struct watch);
+	uint64_t from = 0;
 	uint64_t s = WATCH_DEFAULT_S;
+	struct watch *w;
 
+	if (version && *version && !slice_to_u64(slice_of(version), UINT64_MAX, &from))
+		return answer_refuse(answer, 500, NULL,
+				     "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: "
+				     "parsing \"%s\": invalid syntax",
+				     version, version);
+	if (list_check_fields(target, request, answer) < 0)
+		return -1;
+	w = ALLOC_NEW(struct watch);
+	w->version = from;
 	w->server = server;
 	w->target = (struct api_target){target->type, watch_copy(target->version),
 					watch_copy(target->space), watch_copy(target->name), NULL};
 	w->labels = watch_copy(http_query(request, "labelSelector"));
 	w->fields = watch_copy(http_query(request, "fieldSelector"));
 	w->bookmarks = bookmarks && strcmp(bookmarks, "true") == 0;
-	if (!version || !slice_to_u64(slice_of(version), UINT64_MAX, &w->version) || !w->version)
-		w->initial = true;
+	w->initial = from == 0;
 	if (seconds && !slice_to_u64(slice_of(seconds), 86400, &s))
 		s = WATCH_DEFAULT_S;
 	/* a client counts in real seconds */
@@ -171,4 +200,5 @@ void watch_start(struct lab_server *server, const struct api_target *target,
 	reply->more = watch_more;
 	reply->done = watch_done;
 	reply->data = w;
+	return 0;
 }

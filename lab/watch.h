@@ -4,8 +4,9 @@
 
 #include "lab/api.h"
 
-/* Makes the reply a stream of changes. */
-void watch_start(struct lab_server *server, const struct api_target *target,
-		 const struct http_request *request, struct http_reply *reply);
+/* Makes the reply a stream of changes; -1 with the refusal in the answer. */
+int watch_start(struct lab_server *server, const struct api_target *target,
+		const struct http_request *request, struct http_reply *reply,
+		struct answer *answer);
 
 #endif

@@ -56,7 +56,7 @@ static void test_steps(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		auto_json json_t *target = parse(rows[i].target);
 		auto_json json_t *steps = parse(rows[i].steps);
-		const char *problem = patch_steps(target, steps);
+		const char *problem = patch_steps(target, steps, false);
 		auto_free char *got = json_print(target);
 
 		TEST("steps %s", rows[i].steps);

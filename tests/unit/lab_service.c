@@ -94,9 +94,10 @@ static void test_refusals(void)
 		 "is "
 		 "not in the valid range. The range of valid IPs is 10.96.0.0/16"},
 		{LAB_BITMAP, 32, 1, "10.17.7.7",
-		 "422 Service \"web\" is invalid: spec.clusterIPs: Invalid value: [\"10.17.7.7\"]: "
-		 "failed to allocate IP 10.17.7.7: the provided range does not match the current "
-		 "range"},
+		 "422 Service \"web\" is invalid: spec.clusterIPs: Invalid value: "
+		 "[]string{\"10.17.7.7\"}: failed to allocate IP 10.17.7.7: the provided range "
+		 "does "
+		 "not match the current range"},
 		{LAB_SERVICECIDR, 36, 0, "10.17.0.1",
 		 "422 Service \"web\" is invalid: spec.clusterIPs: Invalid value: [\"10.17.0.1\"]: "
 		 "failed to allocate IP 10.17.0.1: the provided network does not match the current "
