@@ -170,11 +170,8 @@ void allocator_repair(struct lab_server *server)
 		}
 		lab_event(lab, "Service", json_path_text(service, "metadata.namespace"),
 			  json_path_text(service, "metadata.name"), "ClusterIPOutOfRange",
-			  lab_since(lab, 24)
-				  ? "Cluster IP [IPv4]: %s is not within the configured "
-				    "Service CIDR %s; please recreate service"
-				  : "Cluster IP [IPv4]:%s is not within the service CIDR "
-				    "%s; please recreate service",
+			  "Cluster IP [IPv4]:%s is not within the service CIDR %s; please "
+			  "recreate service",
 			  address, server->range);
 	}
 }

@@ -21,6 +21,7 @@
 #include "lab/node.h"
 #include "lab/proxy.h"
 #include "lab/relay.h"
+#include "lab/server.h"
 #include "text/json.h"
 
 struct control_client {
@@ -216,14 +217,26 @@ static json_t *control_compact(struct lab *lab, const json_t *request)
 	return json_object();
 }
 
+static json_t *control_put_off_repair(struct lab *lab, const json_t *request)
+{
+	(void)request;
+	server_put_off_repair(lab);
+	return json_object();
+}
+
 static json_t *control_of_lab(struct lab *lab, const json_t *request)
 {
 	static const struct {
 		const char *name;
 		json_t *(*fn)(struct lab *lab, const json_t *request);
 	} of_lab[] = {
-		{"effect", control_effect}, {"client", control_client},	  {"arm", control_arm},
-		{"dump", control_dump},	    {"compact", control_compact}, {"guard", control_guard},
+		{"effect", control_effect},
+		{"client", control_client},
+		{"arm", control_arm},
+		{"dump", control_dump},
+		{"compact", control_compact},
+		{"guard", control_guard},
+		{"put-off-repair", control_put_off_repair},
 	};
 
 	for (size_t i = 0; i < sizeof(of_lab) / sizeof(of_lab[0]); i++)

@@ -396,6 +396,18 @@ static void server_become_ready(struct lab_server *server)
 	allocator_repair_objects(server->lab);
 }
 
+void server_put_off_repair(struct lab *lab)
+{
+	for (size_t i = 0; i < lab->server_count; i++) {
+		struct lab_server *server = &lab->servers[i];
+
+		if (!server->turns[2].timer || lab->options.regime != LAB_BITMAP)
+			continue;
+		loop_cancel(lab->loop, server->turns[2].timer);
+		server_every(server, 2, SERVER_REPAIR_MS, SERVER_REPAIR_MS, allocator_repair);
+	}
+}
+
 void server_start(struct lab_server *server, const char *range)
 {
 	auto_error struct error err = {0};

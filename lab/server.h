@@ -18,6 +18,9 @@ must_check int server_listen(struct lab_server *server, struct error *err);
 /* Looks whether the files of the certificate have changed, as each server does. */
 void server_reload(struct lab_server *server);
 
+/* The repair loops of the bitmap wait their three minutes anew, for tests of what holds between. */
+void server_put_off_repair(struct lab *lab);
+
 /* What the controller-manager that leads does every second or so: its Lease, finalizers and
  * conditions of ServiceCIDRs. */
 void server_manage(struct lab *lab);
