@@ -74,6 +74,36 @@ cat "$HERE/first.crt" >"$pki/apiserver.crt"
 step certificate-back 0 rollback --yes
 EOF
 
+# Somebody makes Services anew while they are moved: in the new range, and in the old one.
+cat >"$tmp/foreign" <<'EOF'
+. "$HERE/common"
+server=$(sed -n 's|.*server: *"*https://\([^"]*\)"*.*|\1|p' "$KUBECONFIG" | head -1)
+token=$(sed -n 's/.*token: *"*\([^",}]*\).*/\1/p' "$KUBECONFIG" | head -1)
+# api METHOD PATH [BODY]
+api() {
+	printf '%s %s HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' \
+		"$1" "$2" "$token" "${#3}" "$3" | openssl s_client -quiet -connect "$server" 2>/dev/null
+}
+services=/api/v1/namespaces/shop/services
+# anew NAME ADDRESS: somebody deletes the Service and makes it again
+anew() {
+	body=$(api GET "$services/$1" | perl -MJSON::PP -0777 -ne 's/.*?\r\n\r\n//s; my $s = decode_json($_);
+		delete $s->{metadata}{$_} for qw(uid resourceVersion creationTimestamp managedFields generation); delete $s->{status};
+		delete $s->{spec}{$_} for qw(clusterIPs ipFamilies); $s->{spec}{clusterIP} = "'"$2"'"; print encode_json($s)')
+	api DELETE "$services/$1" >/dev/null
+	api POST "$services" "$body" >>"$HERE/anew"
+}
+step foreign-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
+step foreign-apply 0 apply "$HERE/plan" --until services --yes --max-failed 100%
+anew plain 10.17.200.1
+anew datagram 10.96.200.1
+step foreign-back 4 rollback --yes
+dump foreign-left
+anew plain 10.96.200.2
+step foreign-again 0 rollback --yes
+dump foreign-whole
+EOF
+
 HERE=$tmp
 export HERE
 # within SCENARIO SCRIPT
@@ -84,6 +114,7 @@ within() {
 within healthy roll
 within healthy-1.33 cover
 within healthy certificate
+within healthy foreign
 while read -r name got want; do
 	err=$tmp/$name.err
 	is "$got" "$want" "$name ends with $want"
@@ -104,6 +135,20 @@ same "$tmp/slices-again" "$tmp/slices-whole" 'and is back in it, although the ru
 lacks "$tmp/covers" '-back"' 'no cover of the way back is left'
 has "$tmp/certificate-theirs.err" 'was changed by somebody' 'a certificate that somebody changed is said'
 same "$tmp/stayed.crt" "$tmp/theirs.crt" 'and stays'
+# addresses DUMP: of the Services of the application
+addresses() {
+	perl -MJSON::PP -0777 -ne 'for my $o (values %{decode_json($_)->{services}}) {
+		print "$o->{metadata}{name} ", $o->{spec}{clusterIP} =~ /^(\d+\.\d+)/, "\n"
+			if $o->{metadata}{namespace} eq "shop" && $o->{metadata}{name} =~ /^(datagram|front|pair|plain)$/;
+	}' "$1" | LC_ALL=C sort | tr '\n' ' '
+}
+is "$(addresses "$tmp/foreign-left")" 'datagram 10.96 front 10.96 pair 10.96 plain 10.17 ' \
+	'the others go back although two Services are of somebody else now'
+has "$tmp/foreign-back.err" '1 of 4 Services not moved; Service/shop/plain: it has the address 10.17.200.1, which is not from this run' \
+	'the one that is in the way is said'
+has "$tmp/foreign-back.err" 'warning: Service/shop/datagram has the address 10.96.200.1, which is not from this run; it stays' \
+	'so is the one that is not'
+is "$(addresses "$tmp/foreign-whole")" 'datagram 10.96 front 10.96 pair 10.96 plain 10.96 ' 'and the way back can be ended'
 "$KR_SRCDIR/tests/lib/rights" attributes <"$tmp/requests" | "$KR_SRCDIR/tests/lib/rights" missing renumber-run \
 	"$KR_SRCDIR/deploy/rbac-read.yaml" "$KR_SRCDIR/deploy/rbac-run.yaml" >"$out"
 empty "$out" 'deploy/rbac-run.yaml grants each request of a run that turns round'
