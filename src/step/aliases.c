@@ -33,9 +33,12 @@ static void aliases_describe(const struct plan_step *step, struct buffer *out)
 	const json_t *first = json_array_get(services, 0);
 	size_t count = json_array_size(services);
 
-	if (aliases_prepares(step))
-		buffer_format(out, "make the alias%s that will keep the addresses of %zu Service%s",
-			      count == 1 ? "" : "es", count, count == 1 ? "" : "s");
+	if (aliases_prepares(step) && count == 1)
+		buffer_format(out, "make the alias that will keep the addresses of Service/%s/%s",
+			      json_path_text(first, "namespace"), json_path_text(first, "of"));
+	else if (aliases_prepares(step))
+		buffer_format(out, "make the aliases that will keep the addresses of %zu Services",
+			      count);
 	else if (count == 1)
 		buffer_format(out, "keep the addresses of Service/%s/%s answering by an alias",
 			      json_path_text(first, "namespace"), json_path_text(first, "of"));
