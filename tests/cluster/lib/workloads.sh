@@ -34,7 +34,7 @@ workloads_create() {
 		kc apply -f "$LIB/../workloads/$file.yaml" >&2
 	done
 	workloads_wait 180
-	wait_until 60 1 services_served || die "Services have no endpoints"
+	wait_until 180 1 services_served || die "Services have no endpoints"
 }
 
 services_served() {
