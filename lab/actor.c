@@ -176,7 +176,8 @@ static void actor_node(struct lab *lab, uint64_t seed)
 
 static void actor_clock(struct lab *lab, uint64_t seed)
 {
-	static const int64_t jumps_s[] = {-86400, -3600, -90, -2, 45, 90, 3600, 86400, 500 * 86400};
+	static const int64_t day_s = 86400;
+	const int64_t jumps_s[] = {-day_s, -3600, -90, -2, 45, 90, 3600, day_s, 500 * day_s};
 	struct hurry_page *page = beat_page(lab->beat);
 
 	if (page)

@@ -217,8 +217,10 @@ void beat_free(struct beat *beat)
 {
 	if (!beat)
 		return;
-	while (beat->clients)
-		beat_end(beat->clients);
+	for (struct beat_client *client = beat->clients, *next; client; client = next) {
+		next = client->next;
+		beat_end(client);
+	}
 	if (beat->fd >= 0) {
 		loop_forget(beat->lab->loop, beat->fd);
 		close(beat->fd);

@@ -123,7 +123,8 @@ HOOK(int, clock_gettime, clockid_t id, struct timespec *ret)
 	if (page && (id == CLOCK_MONOTONIC || id == CLOCK_REALTIME)) {
 		ns = time_told(page);
 		if (id == CLOCK_REALTIME)
-			ns += page->wall_ns + (HURRY_OF == HURRY_TOOL ? page->jump_ns : 0);
+			ns += page->wall_ns +
+			      (HURRY_OF == HURRY_TOOL ? page->jump_ns : 0); /* NOLINT */
 		else
 			ns += HURRY_UPTIME_S * TIME_SECOND;
 		*ret = (struct timespec){ns / TIME_SECOND, ns % TIME_SECOND};
@@ -256,12 +257,15 @@ int __wrap___poll_chk(struct pollfd *items, nfds_t count, int timeout, size_t si
 	return time_poll(items, count, timeout);
 }
 #else
+/* NOLINTNEXTLINE */
 __attribute__((visibility("default"))) int poll(struct pollfd *items, nfds_t count, int timeout)
 {
 	return time_poll(items, count, timeout);
 }
 
+/* what a fortified poll() calls: NOLINTNEXTLINE */
 int __poll_chk(struct pollfd *items, nfds_t count, int timeout, size_t size);
+/* NOLINTNEXTLINE */
 __attribute__((visibility("default"))) int __poll_chk(struct pollfd *items, nfds_t count,
 						      int timeout, size_t size)
 {
