@@ -103,7 +103,7 @@ heal_resume() {
 
 # heal_killed NAME COMMAND...: kill -9 after 0 to 30 seconds; 137 when it was hit
 heal_killed() {
-	local name=$1 pid wait=$((RANDOM % ${KILL_WITHIN:-30})).$((RANDOM % 10)) status=0
+	local name=$1 pid killer wait=$((RANDOM % ${KILL_WITHIN:-30})).$((RANDOM % 10)) status=0
 	shift
 
 	say "tool: $* (kill -9 after $wait s)"
@@ -114,8 +114,10 @@ heal_killed() {
 		sleep "$wait"
 		tool_pids "$pid" | xargs -r kill -9
 	) &
+	killer=$!
 	wait "$pid" || status=$?
-	wait
+	# these two only: `wait` alone would wait for the log as well
+	wait "$killer" || :
 	return "$status"
 }
 
