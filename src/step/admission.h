@@ -11,9 +11,10 @@
  * annotation that tells whoever finds them how to be rid of them.
  */
 #define STEP_ADMISSION_GROUP "admissionregistration.k8s.io"
-#define STEP_ADMISSION_TARGET(kinds, its_name)                                                    \
-	{                                                                                         \
-		.group = STEP_ADMISSION_GROUP, .version = "v1", .plural = kinds, .name = its_name \
+#define STEP_ADMISSION_TARGET(kinds, its_name)                                     \
+	{                                                                          \
+		.group = STEP_ADMISSION_GROUP, .version = "v1", .plural = (kinds), \
+		.name = (its_name)                                                 \
 	}
 #define STEP_ADMISSION_POLICY(name) STEP_ADMISSION_TARGET("validatingadmissionpolicies", name)
 #define STEP_ADMISSION_BINDING(name) \
