@@ -3,20 +3,15 @@
 # A run goes to a stage, is taken over, goes back, and goes on, on a simulated cluster.
 # --max-failed: on a busy machine probes time out, and that is not what is looked at here.
 . "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
+. "$KR_SRCDIR/tests/lib/steps.sh"
 
 [ -x "$KR_BUILD/renumber-lab" ] || skip_all 'renumber-lab is not built'
 
 cat >"$tmp/inside" <<'EOF'
+. "$KR_SRCDIR/tests/lib/steps.sh"
 files() {
 	(cd "$LAB/nodes" && find . -type f \( -path '*/etc/kubernetes/*' -o -path '*/kubelet/config.yaml' \) \
 		! -path '*/var/lib/kubectl-renumber/*' | LC_ALL=C sort | xargs sha256sum) >"$HERE/files-$1"
-}
-# step NAME STATUS COMMAND...
-step() {
-	name=$1 want=$2 status=0
-	shift 2
-	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" </dev/null || status=$?
-	echo "$name $status $want" >>"$HERE/steps"
 }
 step plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan" --state-dir "$HERE/a"
 files before
@@ -50,10 +45,7 @@ export LAB HERE
 renumber-lab --folder "$tmp/lab" -- sh "$tmp/inside" >"$tmp/lab.out" 2>&1 </dev/null || {
 	sed 's/^/# /' "$tmp/lab.out"
 }
-while read -r name got want; do
-	err=$tmp/$name.err
-	is "$got" "$want" "$name ends with $want"
-done <"$tmp/steps"
+steps_ended
 
 has "$tmp/elsewhere.err" "'resume --adopt' takes it over" 'another state folder is told how to take the run over'
 has "$tmp/doctor.out" "before anything else that is advised here: run 'kubectl renumber status'" 'with an open run the doctor sends to status first'

@@ -3,36 +3,24 @@
 # In the lab: the addresses that everything depends on are held from the moment at which servers give
 # them out, and endpoints that somebody writes by hand are followed by those of the alias.
 . "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
+. "$KR_SRCDIR/tests/lib/steps.sh"
 
-cat >"$tmp/common" <<'EOF'
-exec </dev/null
-# step NAME STATUS COMMAND...
-step() {
-	name=$1 want=$2 status=0
-	shift 2
-	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" || status=$?
-	echo "$name $status $want" >>"$HERE/steps"
-}
-dump() {
-	renumber-lab as-control "$RENUMBER_LAB" "{\"do\": \"dump\", \"file\": \"$HERE/$1\"}" >/dev/null
-}
-# api METHOD PATH TYPE BODY: the answer's first line
-api() {
-	{
-		printf '%s %s HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer lab\r\nConnection: close\r\n' "$1" "$2"
-		printf 'Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s' "$3" "${#4}" "$4"
-	} | openssl s_client -quiet -connect "$(sed -n 's|.*server: https://||p' "$KUBECONFIG")" 2>/dev/null | head -n 1
+# first METHOD PATH [BODY [TYPE]]: the answer's first line
+cat >"$tmp/first" <<'EOF'
+. "$KR_SRCDIR/tests/lib/steps.sh"
+first() {
+	api "$@" | head -n 1
 }
 EOF
 
 cat >"$tmp/hold" <<'EOF'
-. "$HERE/common"
+. "$HERE/first"
 scenario=$1
 step $scenario-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 step $scenario-ranges 0 apply "$HERE/plan" --until ranges --yes
 dump $scenario-held
 for host in 1 10; do
-	api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+	first POST /api/v1/namespaces/default/services '{"apiVersion": "v1", "kind": "Service",
 		"metadata": {"name": "thief"}, "spec": {"clusterIP": "10.17.0.'$host'", "ports": [{"port": 80}]}}'
 done >"$HERE/$scenario-thief"
 if [ "$2" ]; then
@@ -45,19 +33,19 @@ EOF
 
 # Somebody else has the address when it is to be held.
 cat >"$tmp/taken" <<'EOF'
-. "$HERE/common"
+. "$HERE/first"
 step taken-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 step taken-configuration 0 apply "$HERE/plan" --until configuration --yes
-api POST /apis/networking.k8s.io/v1/servicecidrs application/json '{"apiVersion": "networking.k8s.io/v1",
+first POST /apis/networking.k8s.io/v1/servicecidrs '{"apiVersion": "networking.k8s.io/v1",
 	"kind": "ServiceCIDR", "metadata": {"name": "renumber-new"}, "spec": {"cidrs": ["10.17.0.0/16"]}}' >"$HERE/taken-cidr"
 sleep 1
-api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+first POST /api/v1/namespaces/default/services '{"apiVersion": "v1", "kind": "Service",
 	"metadata": {"name": "thief"}, "spec": {"clusterIP": "10.17.0.10", "ports": [{"port": 80}]}}' >"$HERE/taken-thief"
 step taken-ranges 4 apply "$HERE/plan" --until ranges --yes
 EOF
 
 cat >"$tmp/copies" <<'EOF'
-. "$HERE/common"
+. "$HERE/first"
 slice() {
 	echo '{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "'$1'",
 		"labels": {"kubernetes.io/service-name": "outside"}}, "addressType": "IPv4",
@@ -65,16 +53,16 @@ slice() {
 		"ports": [{"name": "", "port": 9000, "protocol": "TCP"}]}'
 }
 slices=/apis/discovery.k8s.io/v1/namespaces/default/endpointslices
-api POST /api/v1/namespaces/default/services application/json '{"apiVersion": "v1", "kind": "Service",
+first POST /api/v1/namespaces/default/services '{"apiVersion": "v1", "kind": "Service",
 	"metadata": {"name": "outside"}, "spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 9000}]}}' >"$HERE/copies-made"
-api POST $slices application/json "$(slice one 198.51.100.1)" >>"$HERE/copies-made"
-api POST $slices application/json "$(slice two 198.51.100.2)" >>"$HERE/copies-made"
+first POST $slices "$(slice one 198.51.100.1)" >>"$HERE/copies-made"
+first POST $slices "$(slice two 198.51.100.2)" >>"$HERE/copies-made"
 step copies-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 step copies-services 0 apply "$HERE/plan" --until services --yes
 dump copies-first
-api PATCH $slices/one application/merge-patch+json '{"endpoints": [{"addresses": ["198.51.100.9"], "conditions": {"ready": true}}]}' >>"$HERE/copies-made"
-api DELETE $slices/two application/json '' >>"$HERE/copies-made"
-api POST $slices application/json "$(slice three 198.51.100.3)" >>"$HERE/copies-made"
+first PATCH $slices/one '{"endpoints": [{"addresses": ["198.51.100.9"], "conditions": {"ready": true}}]}' application/merge-patch+json >>"$HERE/copies-made"
+first DELETE $slices/two >>"$HERE/copies-made"
+first POST $slices "$(slice three 198.51.100.3)" >>"$HERE/copies-made"
 step copies-defaults 0 apply "$HERE/plan" --until defaults --yes
 dump copies-second
 step copies-all 0 apply "$HERE/plan" --yes
@@ -95,10 +83,7 @@ within healthy-1.32 hold moved
 within healthy-1.20 hold
 within healthy taken
 within healthy copies
-while read -r name got want; do
-	err=$tmp/$name.err
-	is "$got" "$want" "$name ends with $want"
-done <"$tmp/steps"
+steps_ended
 
 # holders DUMP: who has the first and the tenth address of the new range
 holders() {

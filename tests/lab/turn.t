@@ -3,40 +3,11 @@
 # In the lab, a run that was killed on its way turns round, and certificates of others stay.
 # --max-failed: on a busy machine probes time out, and that is not what is looked at here.
 . "${KR_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}/tests/lib/tap.sh"
-
-cat >"$tmp/common" <<'EOF'
-exec </dev/null
-# step NAME STATUS COMMAND...
-step() {
-	name=$1 want=$2 status=0
-	shift 2
-	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" || status=$?
-	echo "$name $status $want" >>"$HERE/steps"
-}
-# killed NAME WHEN COMMAND...: killed as soon as the shell command WHEN succeeds
-killed() {
-	name=$1 when=$2
-	shift 2
-	kubectl-renumber "$@" >"$HERE/$name.out" 2>"$HERE/$name.err" &
-	pid=$!
-	while kill -0 "$pid" 2>/dev/null; do
-		if eval "$when"; then
-			kill -9 "$pid"
-			break
-		fi
-	done
-	status=0
-	wait "$pid" || status=$?
-	echo "$name $status 137" >>"$HERE/steps"
-}
-dump() {
-	renumber-lab as-control "$RENUMBER_LAB" "{\"do\": \"dump\", \"file\": \"$HERE/$1\"}" >/dev/null
-}
-EOF
+. "$KR_SRCDIR/tests/lib/steps.sh"
 
 # A server is out of service while its manifest is being written.
 cat >"$tmp/roll" <<'EOF'
-. "$HERE/common"
+. "$KR_SRCDIR/tests/lib/steps.sh"
 step roll-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 step roll-services 0 apply "$HERE/plan" --until services --yes --max-failed 1000
 dump whole
@@ -48,7 +19,7 @@ EOF
 
 # The undo of the default ServiceCIDR takes its cover away, and it stays away.
 cat >"$tmp/cover" <<'EOF'
-. "$HERE/common"
+. "$KR_SRCDIR/tests/lib/steps.sh"
 step cover-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 step cover-apply 0 apply "$HERE/plan" --until defaults --yes --max-failed 1000
 killed cover-killed 'grep -q "↶.*the default Service range" "$HERE/cover-killed.err"' rollback --yes
@@ -57,7 +28,7 @@ dump covers
 EOF
 
 cat >"$tmp/certificate" <<'EOF'
-. "$HERE/common"
+. "$KR_SRCDIR/tests/lib/steps.sh"
 pki=$RENUMBER_LAB/nodes/cp1/etc/kubernetes/pki
 step certificate-plan 0 plan --to 10.17.0.0/16 --out "$HERE/plan"
 cp "$pki/apiserver.crt" "$HERE/first.crt"
@@ -76,14 +47,7 @@ EOF
 
 # Somebody makes Services anew while they are moved: in the new range, and in the old one.
 cat >"$tmp/foreign" <<'EOF'
-. "$HERE/common"
-server=$(sed -n 's|.*server: *"*https://\([^"]*\)"*.*|\1|p' "$KUBECONFIG" | head -1)
-token=$(sed -n 's/.*token: *"*\([^",}]*\).*/\1/p' "$KUBECONFIG" | head -1)
-# api METHOD PATH [BODY]
-api() {
-	printf '%s %s HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' \
-		"$1" "$2" "$token" "${#3}" "$3" | openssl s_client -quiet -connect "$server" 2>/dev/null
-}
+. "$KR_SRCDIR/tests/lib/steps.sh"
 services=/api/v1/namespaces/shop/services
 # anew NAME ADDRESS: somebody deletes the Service and makes it again
 anew() {
@@ -115,10 +79,7 @@ within healthy roll
 within healthy-1.33 cover
 within healthy certificate
 within healthy foreign
-while read -r name got want; do
-	err=$tmp/$name.err
-	is "$got" "$want" "$name ends with $want"
-done <"$tmp/steps"
+steps_ended
 
 # slices DUMP: which API servers our slices hold
 slices() {
