@@ -377,11 +377,8 @@ int mirror_remove(struct kube_client *kube, const char *run, struct error *err)
 		if (!json_path_is(map, "metadata.labels.kubectl-renumber/run", run))
 			continue;
 		target.name = json_path_text(map, "metadata.name");
-		if (kube_client_delete(kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
+		if (kube_client_remove(kube, &target, NULL, err) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -164,11 +164,8 @@ static int copies_delete_others(struct copies *c, struct error *err)
 		if (copies_has_original(c, copy))
 			continue;
 		c->changed++;
-		if (kube_client_delete(c->context->kube, &target, NULL, err) < 0) {
-			if (err->kind != ERROR_NOT_FOUND)
-				return -1;
-			error_release(err);
-		}
+		if (kube_client_remove(c->context->kube, &target, NULL, err) < 0)
+			return -1;
 	}
 	return 0;
 }

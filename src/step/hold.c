@@ -194,12 +194,10 @@ static int hold_undo(struct step_context *context, const struct plan_step *step,
 				  context->plan->run))
 			continue;
 		if (step_service_target(&group.items[i], &target, err) < 0 ||
-		    kube_client_delete(context->kube, &target, NULL, err) < 0)
-			result = err->kind == ERROR_NOT_FOUND ? 0 : -1;
+		    kube_client_remove(context->kube, &target, NULL, err) < 0)
+			result = -1;
 	}
 	step_objects_release(found, group.count);
-	if (result == 0)
-		error_release(err);
 	return result;
 }
 

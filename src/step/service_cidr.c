@@ -199,11 +199,8 @@ int step_service_cidr_remove(struct step_context *context, const struct kube_tar
 	    !json_path_is(object, "metadata.labels.kubectl-renumber/run", context->plan->run))
 		return 0;
 	if (!json_path_text(object, "metadata.deletionTimestamp") &&
-	    kube_client_delete(context->kube, target, NULL, err) < 0) {
-		if (err->kind != ERROR_NOT_FOUND)
-			return -1;
-		error_release(err);
-	}
+	    kube_client_remove(context->kube, target, NULL, err) < 0)
+		return -1;
 	return cidr_await_gone(context, target, err);
 }
 
