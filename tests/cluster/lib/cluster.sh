@@ -57,9 +57,8 @@ node_exec() {
 		LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
 }
 
-# What it remembers of an API is this cluster's only: all have the same address.
 kc() {
-	host_exec kubectl --kubeconfig "$KUBECONFIG_FILE" --cache-dir "$DIR/kubectl-cache" "$@"
+	host_exec kubectl --kubeconfig "$KUBECONFIG_FILE" "$@"
 }
 
 # kc_at NODE ARGS...: the API server of one control plane
