@@ -26,8 +26,10 @@ static int allow_everything(const struct http_request *request, const char **ret
 			    struct answer *answer)
 {
 	*ret_user = allow_user(request);
-	if (!*ret_user)
-		return answer_refuse(answer, 401, "Unauthorized", "Unauthorized");
+	if (!*ret_user) {
+		answer_refuse(answer, 401, "Unauthorized", "Unauthorized");
+		return -1;
+	}
 	return strcmp(*ret_user, "admin") != 0;
 }
 

@@ -43,7 +43,7 @@ struct hurry_page *beat_page(const struct beat *beat)
 
 static void beat_tell(struct beat_client *client)
 {
-	struct hurry_message message = {HURRY_SLEEP, beat_page(client->beat)->ns, client->number};
+	struct hurry_message message = {HURRY_SLEEP, client->beat->page->ns, client->number};
 
 	client->until = client->rests = -1;
 	(void)!send(client->fd, &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
