@@ -150,6 +150,7 @@ static int dial_prepare_tls(const struct agent *agent, struct dial *d, struct er
 	d->tls = SSL_new(d->context);
 	if (!d->tls || SSL_set_fd(d->tls, d->fd) != 1)
 		return pki_openssl_error(err, ERROR_IO, "cannot prepare TLS");
+	X509_VERIFY_PARAM_set_time(SSL_get0_param(d->tls), (time_t)clock_wall_s());
 	/* No name for the server in the handshake when an address is dialled, as clients do. */
 	if (!net_address_read(slice_of(d->server_name), &address) &&
 	    SSL_set_tlsext_host_name(d->tls, d->server_name) != 1)

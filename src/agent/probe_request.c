@@ -176,6 +176,7 @@ static void probe_connected(struct probe_request *r, const struct probe_goal *go
 		probe_over(r, "cannot prepare TLS");
 		return;
 	}
+	X509_VERIFY_PARAM_set_time(SSL_get0_param(r->tls), (time_t)clock_wall_s());
 	/* An address as the server's name is not sent, but looked for in the certificate. */
 	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(r->tls), goal->name) != 1 &&
 	    (SSL_set1_host(r->tls, goal->name) != 1 ||

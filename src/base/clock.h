@@ -9,7 +9,7 @@
 
 /*
  * The one source of time. Tests drive it with clock_set_virtual(); nothing else in the program
- * calls time(), clock_gettime() or nanosleep().
+ * calls time(), clock_gettime() or nanosleep(), and certificates are judged by it too (OpenSSL is told).
  */
 
 /* Milliseconds since an arbitrary moment; never goes back. */

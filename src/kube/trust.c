@@ -28,8 +28,10 @@ static bool kube_trust_read(X509 *leaf, struct pki_cert *ret)
 static int kube_trust_verify(X509_STORE_CTX *store, void *data)
 {
 	struct kube_trust *trust = data;
-	int result = X509_verify_cert(store);
+	int result;
 
+	X509_STORE_CTX_set_time(store, 0, (time_t)clock_wall_s());
+	result = X509_verify_cert(store);
 	kube_trust_release(trust);
 	trust->met = kube_trust_read(X509_STORE_CTX_get0_cert(store), &trust->cert);
 	trust->verify_result = X509_STORE_CTX_get_error(store);
