@@ -140,6 +140,28 @@ static void undo_sweeps(struct undo_walk *walk)
 	undo_add(walk, PLAN_UNDO_EXTRA, end);
 }
 
+/* What the flips released is held again where the run goes on from after the holds. */
+static void undo_holds(struct undo_walk *walk)
+{
+	for (size_t i = 0; i < walk->plan->count && walk->moves; i++) {
+		const struct plan_step *step = &walk->plan->steps[i];
+		struct plan_step *again;
+		json_t *parameters;
+
+		if (!undo_is(step, "hold") || step->stage >= walk->from ||
+		    (walk->touched && !walk->touched[i]))
+			continue;
+		parameters = json_copy(step->parameters);
+		json_object_set_new(parameters, "back", json_true());
+		again = plan_add(&walk->order.extra, step->stage, step->kind, step->subject,
+				 parameters);
+		free(again->id);
+		again->id = alloc_text("u-hold");
+		plan_step_why(again, "the Services that these addresses are for have left them");
+		undo_add(walk, PLAN_UNDO_EXTRA, again);
+	}
+}
+
 static void undo_part(struct undo_walk *walk, enum undo_part part)
 {
 	if (part == UNDO_RESTARTS) {
@@ -149,6 +171,8 @@ static void undo_part(struct undo_walk *walk, enum undo_part part)
 	for (size_t i = walk->plan->count; i-- > 0;)
 		if (undo_wanted(walk, i) && undo_part_of(&walk->plan->steps[i]) == part)
 			undo_add(walk, PLAN_UNDO_STEP, &walk->plan->steps[i]);
+	if (part == UNDO_SERVICES)
+		undo_holds(walk);
 	if (part == UNDO_ALIASES)
 		undo_sweeps(walk);
 }
@@ -271,8 +295,8 @@ int plan_undo_order(const struct plan *plan, enum plan_stage from, const bool *t
 		return -1;
 	for (size_t i = 0; i < plan->count; i++)
 		walk.moves = walk.moves || (undo_wanted(&walk, i) && undo_is_move(&plan->steps[i]));
-	/* a cover for each step at most, u-restart and u-sweep; entries point into `extra`, which
-	 * must not move */
+	/* a cover or a hold for each step at most, u-restart and u-sweep; entries point into
+	 * `extra`, which must not move */
 	walk.order.extra.capacity = plan->count + 2;
 	walk.order.extra.steps =
 		alloc_array(walk.order.extra.capacity, sizeof(*walk.order.extra.steps));

@@ -11,7 +11,8 @@
  *	servers    flags of API servers and controller-managers before the Services, because leg 2 of
  *	           a flip needs an allocator that gives out the old range; then the default
  *	           ServiceCIDR, which API servers make from their flags
- *	services   trims and flips backwards; the aliases stay
+ *	services   trims and flips backwards; the aliases stay. What the flips released is held
+ *	           again when the holds' own stage stays
  *	restart    what was started after its Services had moved has new addresses in its
  *	           environment; it is restarted while the aliases still answer for those
  *	aliases    and only then the aliases go

@@ -6,7 +6,8 @@
  * (kind flip-group, parameter "hold").
  *
  * Parameters: services (array of namespace, name (of the Service that holds), address, for
- * ("namespace/name": who gets it)).
+ * ("namespace/name": who gets it)), back (optional true: on the way back, which nobody's having it
+ * already shall stop).
  *
  * It has a port that nobody uses: proxies reject that one, and nothing else at the address, so that
  * an alias may claim the address beside it and answer.
@@ -69,7 +70,8 @@ static int hold_owner(struct step_context *context, const char *address, char **
 		bool has = json_path_is(service, "spec.clusterIP", address);
 
 		json_array_foreach(json_path(service, "spec.clusterIPs"), k, one)
-			has = has || strcmp(json_string_value(one), address) == 0;
+			has = has ||
+			      (json_is_string(one) && strcmp(json_string_value(one), address) == 0);
 		if (!has)
 			continue;
 		*ret = alloc_format("%s/%s", json_path_text(service, "metadata.namespace"),
@@ -102,6 +104,20 @@ static int hold_is_held(struct step_context *context, const struct plan_step *it
 	return 0;
 }
 
+/* On the way back somebody else's having it is the way there's trouble, if anybody goes it again. */
+static int hold_look(struct step_context *context, const struct plan_step *step,
+		     const struct plan_step *item, bool *ret_held, struct error *err)
+{
+	if (hold_is_held(context, item, ret_held, err) == 0)
+		return 0;
+	if (err->kind != ERROR_REFUSED || !json_is_true(json_object_get(step->parameters, "back")))
+		return -1;
+	log_warning("%s before the run goes on", error_text(err));
+	error_release(err);
+	*ret_held = true;
+	return 0;
+}
+
 static int hold_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
 		      struct error *err)
 {
@@ -113,7 +129,7 @@ static int hold_check(struct step_context *context, const struct plan_step *step
 	for (size_t i = 0; i < group.count; i++) {
 		bool held = false;
 
-		if (hold_is_held(context, &group.items[i], &held, err) < 0)
+		if (hold_look(context, step, &group.items[i], &held, err) < 0)
 			return -1;
 		done = done && held;
 	}
@@ -123,7 +139,8 @@ static int hold_check(struct step_context *context, const struct plan_step *step
 
 /* Somebody else's having it is a reason to stop; not getting it (a quota, admission) is none: then
  * it is free, as long as nobody asks for it. */
-static int hold_one(struct step_context *context, const struct plan_step *item, struct error *err)
+static int hold_one(struct step_context *context, const struct plan_step *step,
+		    const struct plan_step *item, struct error *err)
 {
 	const struct kube_target target = {.version = "v1",
 					   .plural = "services",
@@ -135,7 +152,7 @@ static int hold_one(struct step_context *context, const struct plan_step *item, 
 	for (;;) {
 		bool held = false;
 
-		if (hold_is_held(context, item, &held, err) < 0)
+		if (hold_look(context, step, item, &held, err) < 0)
 			return -1;
 		if (held ||
 		    kube_client_create(context->kube, &target, object, NULL, NULL, err) == 0)
@@ -164,7 +181,7 @@ static int hold_apply(struct step_context *context, const struct plan_step *step
 	if (step_group_open(context, step, NULL, &group, err) < 0)
 		return -1;
 	for (size_t i = 0; i < group.count; i++)
-		if (hold_one(context, &group.items[i], err) < 0)
+		if (hold_one(context, step, &group.items[i], err) < 0)
 			return error_wrap(err, "%s", group.items[i].subject);
 	return 0;
 }

@@ -26,6 +26,11 @@ done >"$HERE/$scenario-thief"
 if [ "$2" ]; then
 	step $scenario-services 0 resume --until services --yes
 	dump $scenario-moved
+	[ "$2" != again ] || {
+		step $scenario-to-ranges 0 rollback --to ranges --yes
+		dump $scenario-again
+		step $scenario-services-again 0 resume --until services --yes
+	}
 fi
 step $scenario-back 0 rollback --yes
 dump $scenario-back
@@ -72,13 +77,13 @@ EOF
 
 HERE=$tmp
 export HERE
-# within SCENARIO SCRIPT [moved]
+# within SCENARIO SCRIPT [moved|again]
 within() {
 	renumber-lab --scenario "$1" --hurry 20 --pace 20 -- sh "$tmp/$2" "$1" "${3-}" >"$tmp/lab.out" 2>&1 </dev/null ||
 		sed 's/^/# /' "$tmp/lab.out"
 }
 within healthy hold
-within healthy-1.33 hold
+within healthy-1.33 hold again
 within healthy-1.32 hold moved
 within healthy-1.20 hold
 within healthy taken
@@ -98,7 +103,8 @@ for scenario in healthy healthy-1.33 healthy-1.32 healthy-1.20; do
 	is "$(holders "$tmp/$scenario-back")" '' "$scenario: free again on the way back"
 	lacks "$tmp/$scenario-back" 'renumber-hold' "$scenario: and nothing is held then"
 done
-for moved in healthy-1.32-moved copies-first; do
+is "$(holders "$tmp/healthy-1.33-again")" "$(holders "$tmp/healthy-1.33-held")" 'held again after the way back to ranges'
+for moved in healthy-1.33-moved healthy-1.32-moved copies-first; do
 	is "$(holders "$tmp/$moved")" '10.17.0.1 kubernetes
 10.17.0.10 kube-dns' "$moved: released to those that they are for"
 	lacks "$tmp/$moved" 'renumber-hold' "$moved: and nothing is held then"

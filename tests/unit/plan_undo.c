@@ -85,6 +85,12 @@ static struct plan make(const struct row *rows, const char *regime)
 	return plan;
 }
 
+static const struct row held[] = {
+	{PLAN_STAGE_RANGES, "hold"},
+	{PLAN_STAGE_SERVICES, "flip-group"},
+	{0},
+};
+
 /* "s03 s02 (s01) u-restart": what is only recorded stands in parentheses. */
 static void check_order(const struct row *rows, const char *regime, enum plan_stage from,
 			const bool *touched, const char *want)
@@ -216,6 +222,13 @@ int main(void)
 		    "s04 u-restart s03 s02 s01");
 
 	test_other_flags();
+
+	TEST("what flips released is held again when the run may go on behind the holds");
+	check_order(held, "servicecidr", PLAN_STAGE_RANGES + 1, NULL, "s02 u-hold u-restart");
+	TEST("the holds themselves go");
+	check_order(held, "servicecidr", PLAN_STAGE_RANGES, NULL, "s01 s02 u-restart");
+	TEST("nothing was released, so nothing is held again");
+	check_order(held, "servicecidr", PLAN_STAGE_RANGES + 1, (bool[]){true, false}, "");
 
 	TEST("what only the way back has stays where the order points to");
 	test_many_extras();
