@@ -177,6 +177,7 @@ check:
 check-run: export KR_SRCDIR := $(CURDIR)
 check-run: export KR_BUILD := $(abspath $(BUILD))
 check-run: export LC_ALL := C.UTF-8
+check-run: export KR_SAN := $(SAN)
 check-run:
 	$(Q)prove --failures --exec '$(CHECK_EXEC)' -j$(JOBS) $(PROVE_ARGS) $(TESTS)
 

@@ -104,7 +104,7 @@ static int hold_is_held(struct step_context *context, const struct plan_step *it
 	return 0;
 }
 
-/* On the way back somebody else's having it is the way there's trouble, if anybody goes it again. */
+/* On the way back somebody else's having it is no reason to stop: only going on would need it. */
 static int hold_look(struct step_context *context, const struct plan_step *step,
 		     const struct plan_step *item, bool *ret_held, struct error *err)
 {
