@@ -235,7 +235,8 @@ heal_certificates() {
 		check "$node: etcd's peers see what is on disk" served_is_on_disk "$node" 2380 etcd/peer
 		check "$node: the API server works with its new clients" kc_at "$node" get --raw '/readyz?verbose'
 	done
-	check 'logs are read with the new kubelet client' kc -n shop logs -l app=client --tail=1
+	# an API server that takes up a new client certificate closes its connections to kubelets
+	check 'logs are read with the new kubelet client' wait_until 10 1 kc -n shop logs -l app=client --tail=1
 	check 'etcd starts with its new certificates' etcd_restarts
 	probes_stop
 	fact probes "$(probes_results)"

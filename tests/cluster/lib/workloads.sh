@@ -34,7 +34,23 @@ workloads_create() {
 		kc apply -f "$LIB/../workloads/$file.yaml" >&2
 	done
 	workloads_wait 180
-	wait_until 180 1 services_served || die "Services have no endpoints"
+	wait_until 60 1 services_served || {
+		say "Services have no endpoints; the servers are started again"
+		servers_restart
+		wait_until 180 1 services_served || die "Services have no endpoints"
+	}
+}
+
+# Watches of 1.20 that were under way while etcd had no leader, because its second member had only
+# just joined, may stay silent for good.
+servers_restart() {
+	local node pid
+
+	for node in $CONTROL_PLANES; do
+		for pid in $(node_exec "$node" pidof kube-apiserver kube-controller-manager); do
+			node_exec "$node" kill "$pid" || :
+		done
+	done
 }
 
 services_served() {
