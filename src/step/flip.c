@@ -79,24 +79,26 @@ static int flip_unlabel(struct step_context *context, const struct kube_target *
 static int flip_unlabel_endpoints(struct step_context *context, const struct kube_target *service,
 				  struct error *err)
 {
-	struct kube_target target = {.version = "v1",
-				     .plural = "endpoints",
-				     .space = service->space,
-				     .name = service->name};
-	auto_free char *version = NULL;
+	const struct kube_target target = {.version = "v1",
+					   .plural = "endpoints",
+					   .space = service->space,
+					   .name = service->name};
 	auto_json json_t *endpoints = NULL;
+
+	if (step_find(context, &target, &endpoints, err) < 0)
+		return -1;
+	return flip_unlabel(context, &target, json_path(endpoints, "metadata.labels"), err);
+}
+
+static int flip_unlabel_slices(struct step_context *context, const struct kube_target *service,
+			       struct error *err)
+{
+	struct kube_target target;
+	auto_free char *version = NULL;
 	auto_json json_t *slices = NULL;
 	const json_t *slice;
 	size_t i;
 
-	if (kube_client_get(context->kube, &target, &endpoints, err) == 0) {
-		if (flip_unlabel(context, &target, json_path(endpoints, "metadata.labels"), err) <
-		    0)
-			return -1;
-	} else if (err->kind != ERROR_NOT_FOUND) {
-		return -1;
-	}
-	error_release(err);
 	if (step_slice_version(context, &version, err) < 0 ||
 	    step_slices(context, service->space, service->name, &slices, err) < 0)
 		return -1;
@@ -110,6 +112,25 @@ static int flip_unlabel_endpoints(struct step_context *context, const struct kub
 			return -1;
 	}
 	return 0;
+}
+
+#define FLIP_UNLABEL_TRIES 5
+
+/* The Service has just changed, so its controllers write to the same objects, and remove some:
+ * what went between our look and our write is looked for again. */
+static int flip_unlabel_all(struct step_context *context, const struct kube_target *service,
+			    struct error *err)
+{
+	for (int i = 1;; i++) {
+		if (flip_unlabel_endpoints(context, service, err) == 0 &&
+		    flip_unlabel_slices(context, service, err) == 0)
+			return 0;
+		if (err->kind != ERROR_NOT_FOUND || i == FLIP_UNLABEL_TRIES)
+			return -1;
+		error_release(err);
+		if (step_pause(context, 200, err) < 0)
+			return -1;
+	}
 }
 
 char *step_flip_external_name(const struct plan_step *step)
@@ -230,7 +251,7 @@ static int flip_after(struct step_context *context, const struct kube_target *ta
 {
 	if (flip_restore_status(context, target, original, err) < 0)
 		return -1;
-	return flip_unlabel_endpoints(context, target, err);
+	return flip_unlabel_all(context, target, err);
 }
 
 int step_flip_finish(struct step_context *context, const struct plan_step *step,
