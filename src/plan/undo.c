@@ -94,10 +94,22 @@ static void undo_add(struct undo_walk *walk, enum plan_undo_action action,
 	walk->order.items[walk->order.count++] = (struct plan_undo_entry){action, step};
 }
 
+/* A step that only the way back has. `parameters` is taken over. */
+static void undo_add_extra(struct undo_walk *walk, const char *id, enum plan_stage stage,
+			   const char *kind, const char *subject, json_t *parameters,
+			   const char *why)
+{
+	struct plan_step *step = plan_add(&walk->order.extra, stage, kind, subject, parameters);
+
+	free(step->id);
+	step->id = alloc_text(id);
+	plan_step_why(step, "%s", why);
+	undo_add(walk, PLAN_UNDO_EXTRA, step);
+}
+
 /* Restarts go the way there: the network plugin first. Then whatever else was started meanwhile. */
 static void undo_restarts(struct undo_walk *walk)
 {
-	struct plan_step *look;
 	bool restarts = false; /* else --restart none: the user does it */
 
 	for (size_t i = 0; i < walk->plan->count; i++) {
@@ -112,32 +124,24 @@ static void undo_restarts(struct undo_walk *walk)
 	}
 	if (!walk->moves)
 		return;
-	look = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "restart-back", "all nodes",
-			json_pack("{s:s, s:O, s:b}", "new", walk->plan->to, "old", walk->plan->from,
-				  "list", !restarts));
-	free(look->id);
-	look->id = alloc_text("u-restart");
-	plan_step_why(look,
-		      "what was started after its Services had moved has new addresses in its "
-		      "environment");
-	undo_add(walk, PLAN_UNDO_EXTRA, look);
+	undo_add_extra(walk, "u-restart", PLAN_STAGE_SERVICES, "restart-back", "all nodes",
+		       json_pack("{s:s, s:O, s:b}", "new", walk->plan->to, "old", walk->plan->from,
+				 "list", !restarts),
+		       "what was started after its Services had moved has new addresses in its "
+		       "environment");
 }
 
 /* The aliases of Services that a sweep moved are in no step of the plan. */
 static void undo_sweeps(struct undo_walk *walk)
 {
-	struct plan_step *end;
 	bool any = false;
 
 	for (size_t i = 0; i < walk->plan->count; i++)
 		any = any || (undo_wanted(walk, i) && undo_is(&walk->plan->steps[i], "sweep"));
 	if (!any)
 		return;
-	end = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "sweep-end", "cluster", NULL);
-	free(end->id);
-	end->id = alloc_text("u-sweep");
-	plan_step_why(end, "what a sweep put up is in no step of the plan");
-	undo_add(walk, PLAN_UNDO_EXTRA, end);
+	undo_add_extra(walk, "u-sweep", PLAN_STAGE_SERVICES, "sweep-end", "cluster", NULL,
+		       "what a sweep put up is in no step of the plan");
 }
 
 /* What the flips released is held again where the run goes on from after the holds. */
@@ -145,7 +149,6 @@ static void undo_holds(struct undo_walk *walk)
 {
 	for (size_t i = 0; i < walk->plan->count && walk->moves; i++) {
 		const struct plan_step *step = &walk->plan->steps[i];
-		struct plan_step *again;
 		json_t *parameters;
 
 		if (!undo_is(step, "hold") || step->stage >= walk->from ||
@@ -153,12 +156,8 @@ static void undo_holds(struct undo_walk *walk)
 			continue;
 		parameters = json_copy(step->parameters);
 		json_object_set_new(parameters, "back", json_true());
-		again = plan_add(&walk->order.extra, step->stage, step->kind, step->subject,
-				 parameters);
-		free(again->id);
-		again->id = alloc_text("u-hold");
-		plan_step_why(again, "the Services that these addresses are for have left them");
-		undo_add(walk, PLAN_UNDO_EXTRA, again);
+		undo_add_extra(walk, "u-hold", step->stage, step->kind, step->subject, parameters,
+			       "the Services that these addresses are for have left them");
 	}
 }
 
@@ -205,7 +204,6 @@ static void undo_cover(struct undo_walk *walk)
 		const char *cover = json_string_value(json_object_get(step->parameters, "cover"));
 		auto_free char *name = alloc_format("%s-back", cover ? cover : "");
 		auto_free char *subject = alloc_format("ServiceCIDR/%s", name);
-		struct plan_step *made;
 		json_t *parameters;
 
 		if (!undo_is(step, "service-cidr-default") || !undo_wanted(walk, i))
@@ -213,12 +211,8 @@ static void undo_cover(struct undo_walk *walk)
 		parameters = json_pack("{s:s}", "name", name);
 		json_object_set(parameters, "api", json_object_get(step->parameters, "api"));
 		json_object_set(parameters, "cidrs", json_object_get(step->parameters, "old"));
-		made = plan_add(&walk->order.extra, PLAN_STAGE_SERVICES, "service-cidr", subject,
-				parameters);
-		free(made->id);
-		made->id = alloc_text("u-cover");
-		plan_step_why(made, "Services go back before the default ServiceCIDR does");
-		undo_add(walk, PLAN_UNDO_EXTRA, made);
+		undo_add_extra(walk, "u-cover", PLAN_STAGE_SERVICES, "service-cidr", subject,
+			       parameters, "Services go back before the default ServiceCIDR does");
 	}
 }
 
