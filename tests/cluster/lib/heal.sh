@@ -35,12 +35,13 @@ tool_exits() {
 
 # heal_doctor SCENARIO: finds the true state
 heal_doctor() {
-	local code
+	local code point
 
-	say "doctor at ${1#kill-}"
+	point=$(scenario_point "$1")
+	say "doctor at $point"
 	check 'doctor exits with findings' tool_exits 2 doctor -o json
-	fact "codes_${1#kill-}" "$(jq -c '[.findings[].code] | unique' "$RESULT/doctor.out" 2>/dev/null || echo null)"
-	for code in $(scenario_codes "${1#kill-}" "$REGIME"); do
+	fact "codes_$point" "$(jq -c '[.findings[].code] | unique' "$RESULT/doctor.out" 2>/dev/null || echo null)"
+	for code in $(scenario_codes "$point" "$REGIME"); do
 		case $code in
 		!*) check "$1: doctor does not claim ${code#!}" jq -e --arg code "${code#!}" \
 			'all(.findings[]; .code != $code)' "$RESULT/doctor.out" ;;
@@ -48,7 +49,7 @@ heal_doctor() {
 			'any(.findings[]; .code == $code)' "$RESULT/doctor.out" ;;
 		esac
 	done
-	[ "${1#kill-}" != incident-certs-1of3 ] ||
+	[ "$point" != incident-certs-1of3 ] ||
 		check 'doctor names the two control planes without the address, not the third' jq -e \
 			--arg nodes "$CONTROL_PLANES" '($nodes / " ") as [$a, $b, $c] | .findings[] | select(.code == "KR301")
 			| tojson | contains($b) and contains($c) and (contains($a) | not)' "$RESULT/doctor.out"
@@ -72,23 +73,7 @@ heal_probes() {
 
 # heal_apply: to the end, or with kills in between
 heal_apply() {
-	local status=0
-
-	if [ "$KILLS" -eq 0 ]; then
-		tool_exits 0 apply "$RESULT/plan" "${CONSENTS[@]}"
-		return
-	fi
-	heal_killed apply apply "$RESULT/plan" "${CONSENTS[@]}" || status=$?
-	while [ "$KILLS" -gt 0 ] && [ $status -eq 137 ]; do
-		KILLS=$((KILLS - 1))
-		status=0
-		if [ "$KILLS" -gt 0 ]; then
-			heal_killed resume resume "${CONSENTS[@]}" || status=$?
-		else
-			tool_exits 0 resume "${CONSENTS[@]}" || return 1
-		fi
-	done
-	[ $status -eq 0 ]
+	tool_through "$KILLS" "resume ${CONSENTS[*]}" apply "$RESULT/plan" "${CONSENTS[@]}"
 }
 
 heal_resume() {
@@ -99,36 +84,6 @@ heal_resume() {
 		! tool_exits 0 resume "${CONSENTS[@]}" || return 0
 		sleep 5
 	done
-}
-
-# heal_killed NAME COMMAND...: kill -9 after 0 to 30 seconds; 137 when it was hit
-heal_killed() {
-	local name=$1 pid killer wait=$((RANDOM % ${KILL_WITHIN:-30})).$((RANDOM % 10)) status=0
-	shift
-
-	say "tool: $* (kill -9 after $wait s)"
-	tool "$@" >"$RESULT/$name.out" 2>"$RESULT/$name.err" &
-	pid=$!
-	echo "$name $wait" >>"$RESULT/kills"
-	(
-		sleep "$wait"
-		tool_pids "$pid" | xargs -r kill -9
-	) &
-	killer=$!
-	wait "$pid" || status=$?
-	# these two only: `wait` alone would wait for the log as well
-	wait "$killer" || :
-	return "$status"
-}
-
-# The tool's own process among those that started it
-tool_pids() {
-	local child
-
-	for child in $(pgrep -P "$1"); do
-		tool_pids "$child"
-	done
-	[ "$(readlink "/proc/$1/exe")" != "$(realpath "$TOOL")" ] || echo "$1"
 }
 
 # snapshot FILE: all that a second apply could have changed
@@ -172,6 +127,7 @@ heal() {
 	[ -s "$RESULT/plan" ] || die "no plan: $(tail -n 3 "$RESULT/plan.err")"
 	start=$(date +%s.%N)
 	check 'apply' heal_apply
+	[ "$KILLS" -eq 0 ] || check 'the tool was killed often enough' kills_enough "$KILLS_LEAST"
 	# It stopped part-way: what an operator would do, so that the rest can be looked at.
 	[ "$(tail -n 1 "$RESULT/checks" | jq .ok)" = true ] || heal_resume
 	fact apply_seconds "$(jq -n "now - $start | . * 10 | round / 10")"

@@ -109,7 +109,7 @@ play_one() {
 	"$LIB/../up" "$3" "$1" --proxy "${PROXY_MODE:-$(scenario_proxy "$2" "$1")}" $(scenario_cluster "$2") >/dev/null
 	cluster_open "$3"
 	REGIME=$(play_regime "$1")
-	[[ $2 != kill-* ]] || [ "$KILLS" -gt 0 ] || KILLS=3
+	kills_plan "$2"
 	PLAY_START=$SECONDS
 	trap 'echo $((SECONDS - PLAY_START)) >"$RESULT/seconds"' EXIT
 	workloads_create

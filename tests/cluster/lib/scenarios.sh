@@ -4,6 +4,7 @@
 
 SCENARIOS='incident-flag incident-delete incident-gone incident-pinned incident-certs-1of3
 	incident-certs-all incident-half incident-walk kill-incident-delete kill-incident-half incident-procedure certs
+	campaign-incident-delete campaign-migrate campaign-rollback
 	migrate migrate-300 migrate-1cp migrate-procedure kill-migrate hops
 	rollback-preflight rollback-certificates rollback-configuration rollback-ranges rollback-services
 	rollback-defaults rollback-nodes rollback-workloads rollback-drain'
@@ -13,14 +14,23 @@ scenario_list() {
 	printf '%s\n' $SCENARIOS
 }
 
-# scenario_known NAME: kill- goes before any incident
+# scenario_point NAME: without what goes before it: the tool is killed a few times
+# (kill-), again and again (campaign-)
+scenario_point() {
+	local point=${1#kill-}
+
+	echo "${point#campaign-}"
+}
+
+# scenario_known NAME: kill- and campaign- go before any incident
 scenario_known() {
-	case ${1#kill-} in
+	[ "$1" != campaign-rollback ] || return 0
+	case $(scenario_point "$1") in
 	incident-flag | incident-delete | incident-gone | incident-pinned | incident-certs-1of3 | \
 		incident-certs-all | incident-half) ;;
-	incident-procedure | incident-walk | certs) [ "$1" = "${1#kill-}" ] ;;
+	incident-procedure | incident-walk | certs) [ "$1" = "$(scenario_point "$1")" ] ;;
 	migrate) ;;
-	migrate-300 | migrate-1cp | migrate-procedure | hops) [ "$1" = "${1#kill-}" ] ;;
+	migrate-300 | migrate-1cp | migrate-procedure | hops) [ "$1" = "$(scenario_point "$1")" ] ;;
 	rollback-*) [[ " $SCENARIOS " = *[[:space:]]"$1"[[:space:]]* ]] ;;
 	*) return 1 ;;
 	esac
@@ -29,7 +39,7 @@ scenario_known() {
 # scenario_fits NAME REGIME: incident-gone needs the ServiceCIDR API; where both
 # allocators are asked, default/kubernetes is gone for good, whatever is added
 scenario_fits() {
-	case $2:${1#kill-} in
+	case $2:$(scenario_point "$1") in
 	bitmap:incident-gone) return 1 ;;
 	dual-write:incident-flag | dual-write:incident-gone | dual-write:certs) ;;
 	dual-write:incident-*) return 1 ;;
@@ -38,8 +48,8 @@ scenario_fits() {
 
 # scenario_healthy NAME: nothing is broken beforehand
 scenario_healthy() {
-	case ${1#kill-} in
-	migrate | migrate-* | rollback-* | hops) ;;
+	case $(scenario_point "$1") in
+	migrate | migrate-* | rollback | rollback-* | hops) ;;
 	*) return 1 ;;
 	esac
 }
@@ -64,7 +74,8 @@ scenario_proxy() {
 scenario_play() {
 	case $1 in
 	migrate) migrate ;;
-	kill-migrate) migrate_killed ;;
+	kill-migrate | campaign-migrate) migrate_killed ;;
+	campaign-rollback) campaign_rollback ;;
 	migrate-300) migrate_many ;;
 	migrate-1cp) migrate_single ;;
 	migrate-procedure) migrate_procedure ;;
@@ -127,7 +138,9 @@ scenario_points() {
 
 # scenario_break NAME: to that point
 scenario_break() {
-	local name=${1#kill-} point
+	local name point
+
+	name=$(scenario_point "$1")
 
 	[ "$name" != incident-procedure ] || name=incident-delete
 	for point in $(scenario_points "$name"); do

@@ -9,8 +9,8 @@
 migrate_killed() {
 	migrate_plan
 	migrate_begin
-	KILL_WITHIN=80
 	check 'apply, killed and resumed' heal_apply
+	check 'the tool was killed often enough' kills_enough "$KILLS_LEAST"
 	[ "$(tail -n 1 "$RESULT/checks" | jq .ok)" = true ] || heal_resume
 	fact apply_seconds "$(jq -n "($EPOCHREALTIME - $START) * 10 | round / 10")"
 	migrate_finalize
