@@ -264,8 +264,10 @@ void request_step(struct request *r)
 		step_plain(r);
 }
 
-#define PORT_FIRST 32768
-#define PORT_LAST 60999
+/* below what the kernel gives out by itself (ip_local_port_range) and below NodePorts: another process
+ * of the node may have the same connection from one of those, and connect() fails at once then */
+#define PORT_FIRST 11000
+#define PORT_LAST 29999
 #define PORT_TRIES 64
 
 /*
