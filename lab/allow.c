@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/slice.h"
+#include "text/json.h"
 
 #define ALLOW_ADMIN "Bearer lab"
 #define ALLOW_NOBODY "Bearer lab-nobody"
@@ -79,8 +80,17 @@ static const char *allow_verb(const struct http_request *request, const struct a
 	return target->name ? "get" : "list";
 }
 
-int allow_object(const struct http_request *request, const struct api_target *target,
-		 struct answer *answer)
+static bool allow_is_denied(const struct lab *lab, const char *verb, const char *resource,
+			    const char *subresource)
+{
+	auto_free char *asked = alloc_format("%s/%s%s%s", verb, resource, subresource ? "/" : "",
+					     subresource ? subresource : "");
+
+	return lab->denied && strcmp(lab->denied, asked) == 0;
+}
+
+int allow_object(const struct lab *lab, const struct http_request *request,
+		 const struct api_target *target, struct answer *answer)
 {
 	const struct store_type *type = target->type;
 	auto_free char *subject = NULL;
@@ -88,6 +98,9 @@ int allow_object(const struct http_request *request, const struct api_target *ta
 	const char *user;
 	int result = allow_everything(request, &user, answer);
 
+	if (result == 0 &&
+	    allow_is_denied(lab, allow_verb(request, target), type->plural, target->subresource))
+		result = 1;
 	if (result <= 0)
 		return result;
 	subject = target->name ? alloc_format(" \"%s\"", target->name) : alloc_text("");
@@ -105,4 +118,63 @@ int allow_object(const struct http_request *request, const struct api_target *ta
 	if (*type->group)
 		json_object_set_new(answer->details, "group", json_string(type->group));
 	return -1;
+}
+
+/* ---- asking ---- */
+
+static bool allow_judge(const struct lab *lab, const char *user, const json_t *attributes)
+{
+	const char *verb = json_path_text(attributes, "verb");
+	const char *resource = json_path_text(attributes, "resource");
+
+	return strcmp(user, "admin") == 0 && verb && resource &&
+	       !allow_is_denied(lab, verb, resource, json_path_text(attributes, "subresource"));
+}
+
+/* For tests of what a run asks for beforehand. */
+static void allow_record(const struct lab *lab, const json_t *attributes)
+{
+	static const char *const members[] = {"verb",	     "group",	  "resource",
+					      "subresource", "namespace", "name"};
+
+	if (!lab->requests)
+		return;
+	fputs("MAY", lab->requests);
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		const char *text = json_path_text(attributes, members[i]);
+
+		fprintf(lab->requests, " %s", text && *text ? text : "-");
+	}
+	fputc('\n', lab->requests);
+}
+
+bool allow_is_review(const struct http_request *request)
+{
+	return strcmp(request->method, "POST") == 0 &&
+	       strcmp(request->path, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") == 0;
+}
+
+bool allow_review(const struct lab *lab, const struct http_request *request, struct answer *answer)
+{
+	json_t *review;
+	const json_t *attributes;
+	const char *user;
+
+	if (!allow_is_review(request))
+		return false;
+	if (allow_everything(request, &user, answer) < 0)
+		return true;
+	review = json_loadb(request->body.ptr, request->body.len, 0, NULL);
+	attributes = json_path(review, "spec.resourceAttributes");
+	if (!json_is_object(attributes)) {
+		json_decref(review);
+		answer_refuse(answer, 400, "BadRequest", "spec.resourceAttributes is missing");
+		return true;
+	}
+	allow_record(lab, attributes);
+	json_object_set_new(review, "status",
+			    json_pack("{s:b}", "allowed", allow_judge(lab, user, attributes)));
+	answer->code = 201;
+	answer->object = review;
+	return true;
 }

@@ -13,7 +13,13 @@
 /* What is no object: "/api", "/readyz". */
 int allow_path(const struct http_request *request, struct answer *answer);
 
-int allow_object(const struct http_request *request, const struct api_target *target,
-		 struct answer *answer);
+/* lab->denied ("create/servicecidrs", "patch/services/status") is refused to everybody. */
+int allow_object(const struct lab *lab, const struct http_request *request,
+		 const struct api_target *target, struct answer *answer);
+
+/* A SelfSubjectAccessReview: posted, but nothing is made. */
+bool allow_is_review(const struct http_request *request);
+/* Answers one; false: the request is none. The answer's code is 201. */
+bool allow_review(const struct lab *lab, const struct http_request *request, struct answer *answer);
 
 #endif

@@ -806,7 +806,7 @@ static bool api_misses(struct lab_server *server, const struct http_request *req
 {
 	enum api_place place = api_parse(server->lab, request->path, target);
 	auto_answer struct answer answer = {0};
-	int result = place == API_FOUND ? allow_object(request, target, &answer)
+	int result = place == API_FOUND ? allow_object(server->lab, request, target, &answer)
 					: allow_path(request, &answer);
 
 	if (result < 0) {
@@ -832,6 +832,10 @@ static void api_object(struct lab_server *server, const struct http_request *req
 	auto_answer struct answer answer = {0};
 	int result;
 
+	if (allow_review(server->lab, request, &answer)) {
+		api_answer(reply, &answer, answer.object ? 0 : -1);
+		return;
+	}
 	if (api_misses(server, request, &target, reply))
 		return;
 	if (reads && target.subresource && strcmp(target.subresource, "log") == 0) {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "lab/actor.h"
+#include "lab/allow.h"
 #include "text/json.h"
 
 struct fault {
@@ -100,12 +101,13 @@ bool fault_effect(struct fault *f, bool before)
 	return true;
 }
 
-/* Requests that change objects; a dry run does not. */
+/* Requests that change objects; a dry run does not, nor does a question. */
 static bool fault_is_effect(const struct http_request *request)
 {
 	const char *dry = http_query(request, "dryRun");
 
-	return strcmp(request->method, "GET") != 0 && !(dry && strcmp(dry, "All") == 0);
+	return strcmp(request->method, "GET") != 0 && !allow_is_review(request) &&
+	       !(dry && strcmp(dry, "All") == 0);
 }
 
 static void fault_status(struct http_reply *reply, int status, int retry_after_s,

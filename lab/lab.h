@@ -158,6 +158,7 @@ struct lab {
 	json_t *deeds;	     /* owned; what others did to Services; NULL: nothing */
 	bool full;	     /* etcd has no room */
 	json_t *logs;	     /* owned; "namespace/pod": text */
+	const char *denied;  /* what nobody may: "create/servicecidrs"; NULL: nothing */
 	FILE *requests;	     /* owned; where requests are written; NULL: nowhere */
 };
 

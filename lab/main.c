@@ -34,6 +34,7 @@ struct main_options {
 	const char *scenario;
 	const char *folder;
 	const char *requests;
+	const char *denied;
 	struct lab_options lab;
 	struct fault_options fault;
 	uint64_t hurry;
@@ -70,6 +71,7 @@ static void main_help(void)
 	      "  --seed N            of everything random (1)\n"
 	      "  --folder PATH       keeps its files there, an empty or new folder\n"
 	      "  --requests FILE     writes each request to the API there, a line each\n"
+	      "  --deny VERB/RESOURCE  nobody has this right: create/servicecidrs\n"
 	      "  --kill-at N         kills COMMAND when it has made its N-th change\n"
 	      "  --kill-before N     the same, before the change happens\n"
 	      "  --fault-every N     one of N requests fails\n"
@@ -123,6 +125,10 @@ static int main_option(struct main_options *o, const char *name, const char *val
 	}
 	if (strcmp(name, "--folder") == 0) {
 		o->folder = value;
+		return 0;
+	}
+	if (strcmp(name, "--deny") == 0) {
+		o->denied = value;
 		return 0;
 	}
 	if (strcmp(name, "--requests") == 0) {
@@ -360,6 +366,7 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 		return -1;
 	lab->fault = fault_new(&o->fault);
 	fault_bind(lab->fault, lab);
+	lab->denied = o->denied;
 	lab->requests = o->requests ? fopen(o->requests, "ae") : NULL;
 	result = o->requests && !lab->requests ? error_errno(err, "cannot write '%s'", o->requests)
 					       : scenario_play(lab, o->scenario, err);

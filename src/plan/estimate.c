@@ -11,6 +11,7 @@ static const struct {
 	int64_t seconds;
 	int64_t each; /* of the workloads that it is about, beside */
 } estimates[] = {
+	{"rights", 1, 0},
 	{"snapshot", 3, 0},
 	{"canary", 15, 0},
 	{"certificate", 1, 0},

@@ -52,7 +52,7 @@ void planner_finalize(struct planner *p)
 	bool replaced = finalize_has(p->plan, "service-cidr-default");
 	bool on_nodes = false;
 
-	if (count == 0)
+	if (planner_is_idle(p))
 		return;
 	if (planner_migrates(p))
 		planner_sweep(p, PLAN_STAGE_DRAIN);

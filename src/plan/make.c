@@ -149,6 +149,8 @@ static int planner_build(struct planner *p, struct error *err)
 	planner_workloads(p);
 	planner_api_alias(p);
 	planner_finalize(p);
+	if (planner_is_idle(p))
+		plan_clear(p->plan);
 	return 0;
 }
 

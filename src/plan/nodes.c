@@ -221,7 +221,7 @@ static void workloads_waves(struct planner *p, const struct plan_workloads *list
 /* What was stuck or started meanwhile, with addresses of the time before. */
 static void workloads_rest(struct planner *p)
 {
-	if (p->plan->count == 0 || strcmp(p->request->restart, "none") == 0)
+	if (planner_is_idle(p) || strcmp(p->request->restart, "none") == 0)
 		return;
 	plan_step_why(
 		plan_add(p->plan, PLAN_STAGE_WORKLOADS, "restart-rest", "all nodes",

@@ -384,7 +384,7 @@ char *plan_digest_difference(const json_t *planned, const json_t *after, const j
 	return NULL;
 }
 
-void plan_release(struct plan *plan)
+void plan_clear(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		free(plan->steps[i].id);
@@ -393,6 +393,12 @@ void plan_release(struct plan *plan)
 		free(plan->steps[i].why);
 		json_decref(plan->steps[i].parameters);
 	}
+	plan->count = 0;
+}
+
+void plan_release(struct plan *plan)
+{
+	plan_clear(plan);
 	free(plan->steps);
 	free(plan->run);
 	free(plan->created_at);

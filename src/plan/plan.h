@@ -85,6 +85,8 @@ must_check int plan_parse(struct plan *ret, const char *file, struct slice text,
  * `after` (may be NULL), what the plan's own steps make of it; NULL: there is none. Caller frees. */
 char *plan_digest_difference(const json_t *planned, const json_t *after, const json_t *found);
 
+/* Leaves no step. */
+void plan_clear(struct plan *plan);
 void plan_release(struct plan *plan);
 #define auto_plan __attribute__((cleanup(plan_release)))
 

@@ -62,6 +62,8 @@ bool planner_migrates(const struct planner *p);
 void planner_tourniquet(struct planner *p);
 /* preflight: what has to be kept and proved before anything is changed */
 void planner_preflight(struct planner *p);
+/* Nothing that changes anything was planned so far. */
+bool planner_is_idle(const struct planner *p);
 /* certificates, configuration */
 void planner_certificates(struct planner *p);
 void planner_configuration(struct planner *p);

@@ -24,6 +24,7 @@
 #include "step/aliases.h"
 #include "step/copies.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 #define ALIAS_CLASS "kubectl-renumber.io/nobody"
@@ -422,6 +423,7 @@ static int alias_undo(struct step_context *context, const struct plan_step *step
 
 const struct step_kind step_alias = {
 	.name = "alias",
+	.rights = step_rights_services,
 	.describe = alias_describe,
 	.check = alias_check,
 	.apply = alias_apply,

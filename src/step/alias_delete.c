@@ -6,6 +6,7 @@
 #include "model/cluster.h"
 #include "step/alias.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 static void delete_describe(const struct plan_step *step, struct buffer *out)
@@ -68,6 +69,7 @@ static int delete_apply(struct step_context *context, const struct plan_step *st
 
 const struct step_kind step_alias_delete = {
 	.name = "alias-delete",
+	.rights = step_rights_services,
 	.describe = delete_describe,
 	.check = delete_check,
 	.apply = delete_apply,

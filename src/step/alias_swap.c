@@ -16,6 +16,7 @@
 #include "step/alias.h"
 #include "step/aliases.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 static void swap_describe(const struct plan_step *step, struct buffer *out)
@@ -121,6 +122,7 @@ static int swap_undo(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_alias_swap = {
 	.name = "alias-swap",
+	.rights = step_rights_services,
 	.describe = swap_describe,
 	.check = swap_check,
 	.apply = swap_apply,

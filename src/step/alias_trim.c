@@ -5,6 +5,7 @@
  */
 #include "step/alias.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 static void trim_describe(const struct plan_step *step, struct buffer *out)
@@ -70,6 +71,7 @@ static int trim_undo(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_alias_trim = {
 	.name = "alias-trim",
+	.rights = step_rights_services,
 	.describe = trim_describe,
 	.check = trim_check,
 	.apply = trim_apply,

@@ -7,6 +7,7 @@
 #include "step/group.h"
 #include "step/kinds.h"
 #include "step/pulse.h"
+#include "step/rights.h"
 
 static void trims_describe(const struct plan_step *step, struct buffer *out)
 {
@@ -104,6 +105,7 @@ static int trims_undo(struct step_context *context, const struct plan_step *step
 
 const struct step_kind step_alias_trims = {
 	.name = "alias-trims",
+	.rights = step_rights_services,
 	.describe = trims_describe,
 	.check = trims_check,
 	.apply = trims_apply,

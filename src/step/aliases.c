@@ -16,6 +16,7 @@
 #include "step/aliases.h"
 #include "step/kinds.h"
 #include "step/prove.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 #define ALIASES_ENDPOINTS_MS 60000
@@ -537,6 +538,7 @@ static int aliases_undo(struct step_context *context, const struct plan_step *st
 
 const struct step_kind step_aliases = {
 	.name = "aliases",
+	.rights = step_rights_services,
 	.describe = aliases_describe,
 	.check = aliases_check,
 	.apply = aliases_apply,

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 
 #define ALLOCATION_NAME "renumber-allocation"
 #define ALLOCATION_MS ((int64_t)4 * 60 * 1000)
@@ -127,6 +128,7 @@ static int allocation_clean(struct step_context *context, const struct plan_step
 
 const struct step_kind step_allocation = {
 	.name = "allocation",
+	.rights = step_rights_probe,
 	.describe = allocation_describe,
 	.check = allocation_check,
 	.apply = allocation_apply,

@@ -17,6 +17,7 @@
 #include "step/aliases.h"
 #include "step/kinds.h"
 #include "step/prove.h"
+#include "step/rights.h"
 
 #define CANARY_SPACE "kube-system"
 #define CANARY_PORT 443
@@ -267,6 +268,7 @@ static int canary_undo(struct step_context *context, const struct plan_step *ste
 
 const struct step_kind step_canary = {
 	.name = "canary",
+	.rights = step_rights_probe,
 	.describe = canary_describe,
 	.check = canary_check,
 	.apply = canary_apply,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 #define CONVERGE_SPACE "kube-system"
@@ -341,6 +342,7 @@ static int converge_verify(struct step_context *context, const struct plan_step 
 
 const struct step_kind step_converge_kind = {
 	.name = "converge",
+	.rights = step_rights_probe,
 	.describe = converge_describe,
 	.check = converge_check,
 	.apply = converge_apply,

@@ -17,6 +17,7 @@
 #include "kube/flip.h"
 #include "step/flip.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 static void flip_describe(const struct plan_step *step, struct buffer *out)
@@ -296,6 +297,7 @@ static int flip_apply(struct step_context *context, const struct plan_step *step
 
 const struct step_kind step_flip = {
 	.name = "flip",
+	.rights = step_rights_services,
 	.describe = flip_describe,
 	.check = flip_check,
 	.apply = flip_apply,

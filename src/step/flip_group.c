@@ -31,6 +31,7 @@
 #include "step/group.h"
 #include "step/kinds.h"
 #include "step/pulse.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 /* A Service that is written to all the time meets its own controller in every window. */
@@ -703,6 +704,7 @@ int step_flip_back(struct step_context *context, const struct plan_step *step, s
 
 const struct step_kind step_flip_group = {
 	.name = "flip-group",
+	.rights = step_rights_services,
 	.describe = flips_describe,
 	.check = flips_check,
 	.apply = flips_apply,

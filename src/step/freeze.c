@@ -15,6 +15,7 @@
 #include "model/cluster.h"
 #include "step/admission.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 
 #define FREEZE_NAME "kubectl-renumber-freeze"
 
@@ -165,6 +166,7 @@ static int thaw_apply(struct step_context *context, const struct plan_step *step
 /* Each is the other's way back: rolling back passes through the same window. */
 const struct step_kind step_freeze = {
 	.name = "freeze",
+	.rights = step_rights_freeze,
 	.describe = freeze_describe,
 	.check = freeze_check,
 	.apply = freeze_apply,
@@ -173,6 +175,7 @@ const struct step_kind step_freeze = {
 
 const struct step_kind step_thaw = {
 	.name = "thaw",
+	.rights = step_rights_freeze,
 	.describe = thaw_describe,
 	.check = thaw_check,
 	.apply = thaw_apply,

@@ -21,6 +21,7 @@
 #include "step/alias.h"
 #include "step/group.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 
 /* discard, RFC 863 */
@@ -220,6 +221,7 @@ static int hold_undo(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_hold = {
 	.name = "hold",
+	.rights = step_rights_probe,
 	.describe = hold_describe,
 	.check = hold_check,
 	.apply = hold_apply,

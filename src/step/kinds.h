@@ -13,6 +13,7 @@ extern const struct step_kind step_aliases;
 extern const struct step_kind step_flip_group;
 extern const struct step_kind step_alias_trims;
 extern const struct step_kind step_alias_swap;
+extern const struct step_kind step_rights;
 extern const struct step_kind step_canary;
 extern const struct step_kind step_proxies;
 extern const struct step_kind step_kubernetes_service;

@@ -6,6 +6,7 @@
  */
 #include "step/config_map.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/texts.h"
 #include "text/kubeadm.h"
 
@@ -70,6 +71,7 @@ static int kubeadm_apply(struct step_context *context, const struct plan_step *s
 
 const struct step_kind step_kubeadm_config = {
 	.name = "kubeadm-config",
+	.rights = step_rights_configuration,
 	.describe = kubeadm_describe,
 	.check = kubeadm_check,
 	.apply = kubeadm_apply,

@@ -5,6 +5,7 @@
  */
 #include "step/config_map.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/texts.h"
 #include "text/kubelet.h"
 
@@ -39,6 +40,7 @@ static int kubelet_apply(struct step_context *context, const struct plan_step *s
 
 const struct step_kind step_kubelet_config = {
 	.name = "kubelet-config",
+	.rights = step_rights_configuration,
 	.describe = kubelet_describe,
 	.check = kubelet_check,
 	.apply = kubelet_apply,

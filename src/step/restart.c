@@ -25,6 +25,7 @@
 #include "step/budget.h"
 #include "step/converge.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 
 #define RESTART_ANNOTATION "kubectl.kubernetes.io/restartedAt"
 
@@ -404,6 +405,7 @@ static int restart_undo(struct step_context *context, const struct plan_step *st
 
 const struct step_kind step_restart = {
 	.name = "restart",
+	.rights = step_rights_restart,
 	.describe = restart_describe,
 	.check = restart_check,
 	.apply = restart_apply,

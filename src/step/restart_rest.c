@@ -15,6 +15,7 @@
 #include "model/observe.h"
 #include "plan/stale.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "text/json.h"
 
 static void rest_describe(const struct plan_step *step, struct buffer *out)
@@ -170,6 +171,7 @@ static int rest_verify(struct step_context *context, const struct plan_step *ste
 
 const struct step_kind step_restart_rest = {
 	.name = "restart-rest",
+	.rights = step_rights_restart,
 	.describe = rest_describe,
 	.check = rest_check,
 	.apply = rest_apply,
@@ -184,6 +186,7 @@ static void back_describe(const struct plan_step *step, struct buffer *out)
 
 const struct step_kind step_restart_back = {
 	.name = "restart-back",
+	.rights = step_rights_restart,
 	.describe = back_describe,
 	.check = rest_check,
 	.apply = rest_apply,

@@ -20,6 +20,7 @@
 #include "step/converge.h"
 #include "step/keep_out.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service.h"
 #include "step/static_pod.h"
 
@@ -512,6 +513,7 @@ static int roll_undo(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_roll = {
 	.name = "roll",
+	.rights = step_rights_roll,
 	.describe = roll_describe,
 	.check = roll_check,
 	.apply = roll_apply,

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service_cidr.h"
 
 int step_service_cidr_target(const struct plan_step *step, const char *member,
@@ -215,6 +216,7 @@ static int cidr_undo(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_service_cidr = {
 	.name = "service-cidr",
+	.rights = step_rights_ranges,
 	.describe = cidr_describe,
 	.check = cidr_check,
 	.apply = cidr_apply,
@@ -273,6 +275,7 @@ static int delete_undo(struct step_context *context, const struct plan_step *ste
 
 const struct step_kind step_service_cidr_delete = {
 	.name = "service-cidr-delete",
+	.rights = step_rights_ranges,
 	.describe = delete_describe,
 	.check = delete_check,
 	.apply = delete_apply,

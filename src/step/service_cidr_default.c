@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/service_cidr.h"
 
 #define DEFAULT_NAME "kubernetes"
@@ -243,6 +244,7 @@ static int default_undo(struct step_context *context, const struct plan_step *st
 
 const struct step_kind step_service_cidr_default = {
 	.name = "service-cidr-default",
+	.rights = step_rights_ranges,
 	.describe = default_describe,
 	.check = default_check,
 	.apply = default_apply,

@@ -5,6 +5,7 @@
  */
 #include "step/config_map.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 
 static const char *const endpoint_keys[][2] = {
 	{"KUBERNETES_SERVICE_HOST", "host"},
@@ -64,6 +65,7 @@ static int endpoint_apply(struct step_context *context, const struct plan_step *
 
 const struct step_kind step_services_endpoint = {
 	.name = "services-endpoint",
+	.rights = step_rights_endpoint,
 	.describe = endpoint_describe,
 	.check = endpoint_check,
 	.apply = endpoint_apply,

@@ -36,12 +36,16 @@ struct step_context {
 	void *data;		/* the executor's */
 };
 
+struct step_right;
+
 /*
  * A step kind is a const struct in a file of its own and a row in step/table.c. Every function can
  * be called again after a crash at any instant.
  */
 struct step_kind {
 	const char *name;
+	/* What it writes to the API server (step/rights.h); NULL: nothing. */
+	const struct step_right *rights;
 	/* Appends one line for a person: "move Service default/web from 10.96.1.2 to 10.17.1.2". */
 	void (*describe)(const struct plan_step *step, struct buffer *out);
 	/* Whether the effect is there already. Reads only. */

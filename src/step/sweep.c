@@ -19,6 +19,7 @@
 #include "plan/sweep.h"
 #include "step/copies.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 
 /* New Services may come faster than they are moved; the next sweep takes the rest. */
 #define SWEEP_ROUNDS 5
@@ -254,6 +255,7 @@ static int sweep_undo(struct step_context *context, const struct plan_step *step
 
 const struct step_kind step_sweep = {
 	.name = "sweep",
+	.rights = step_rights_services,
 	.describe = sweep_describe,
 	.check = sweep_check,
 	.apply = sweep_apply,
@@ -404,6 +406,7 @@ static int end_apply(struct step_context *context, const struct plan_step *step,
 
 const struct step_kind step_sweep_end = {
 	.name = "sweep-end",
+	.rights = step_rights_services,
 	.describe = end_describe,
 	.check = end_first_check,
 	.apply = end_apply,

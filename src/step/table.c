@@ -12,6 +12,7 @@ static const struct step_kind *const step_table[] = {
 	&step_flip_group,
 	&step_alias_trims,
 	&step_alias_swap,
+	&step_rights,
 	&step_canary,
 	&step_proxies,
 	&step_kubernetes_service,

@@ -28,6 +28,43 @@ look() {
 look healthy '--to 10.17.0.0/16'
 look incident-half-1.20 --repair
 
+# What a run changes it asks for (all but a tourniquet before), and asks for nothing that deploy/rbac-run.yaml does not grant.
+cat >"$tmp/run" <<'END'
+# shellcheck disable=SC2086
+kubectl-renumber plan $WHAT --out "$HERE/plan" >>"$HERE/log" 2>&1 </dev/null
+kubectl-renumber apply "$HERE/plan" --yes --max-failed 100 >>"$HERE/log" 2>&1 </dev/null || exit
+kubectl-renumber finalize --yes --window 1s >>"$HERE/log" 2>&1 </dev/null
+END
+# run SCENARIO PLAN-OPTION
+run() {
+	rm -f "$tmp/requests" "$tmp/plan"
+	WHAT=$2 renumber-lab --scenario "$1" --clock shared --requests "$tmp/requests" -- sh "$tmp/run" >"$out" 2>"$err" </dev/null
+	is $? 0 "$1: a run ends well"
+	"$rights" unasked <"$tmp/requests" >"$out"
+	empty "$out" "$1: it asks whether it may do each change"
+	"$rights" may <"$tmp/requests" >"$tmp/asked"
+	ok "$1: it asked" test -s "$tmp/asked"
+	"$rights" missing renumber-run "$KR_SRCDIR/deploy/rbac-read.yaml" "$KR_SRCDIR/deploy/rbac-run.yaml" <"$tmp/asked" >"$out"
+	empty "$out" "$1: all that it asks for is granted"
+}
+run healthy '--to 10.17.0.0/16'
+run healthy-1.20 '--to 10.17.0.0/16'
+run incident-half --repair
+
+# A right that is missing is told before anything is changed.
+cat >"$tmp/refused" <<'END'
+kubectl-renumber plan --to 10.17.0.0/16 --out "$HERE/plan" >>"$HERE/log" 2>&1 </dev/null
+: >"$HERE/requests"
+kubectl-renumber apply "$HERE/plan" --yes >"$HERE/said" 2>&1 </dev/null
+END
+rm -f "$tmp/plan"
+renumber-lab --scenario healthy --clock shared --deny delete/servicecidrs --requests "$tmp/requests" -- sh "$tmp/refused" \
+	>"$out" 2>"$err" </dev/null
+is $? 3 'without a right apply stops'
+ok 'it names the right' grep -q 'you lack rights that the plan needs: delete servicecidrs.networking.k8s.io; ' "$tmp/said"
+"$rights" attributes <"$tmp/requests" | grep -E '^(create|update|patch|delete)' | grep -v -e leases -e configmaps >"$out"
+empty "$out" 'and has changed nothing'
+
 # the judge judges
 # asks ACCOUNT VERB GROUP RESOURCE NAMESPACE NAME WANTED: granted or missing
 asks() {
