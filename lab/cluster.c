@@ -16,6 +16,7 @@
 #include "lab/http.h"
 #include "lab/keys.h"
 #include "lab/node.h"
+#include "lab/notice.h"
 #include "lab/objects.h"
 #include "lab/pod.h"
 #include "lab/proxy.h"
@@ -175,6 +176,23 @@ struct lab *cluster_new(const struct lab_options *options, const char *folder, c
 	return lab;
 }
 
+int cluster_move(struct lab *lab, const char *folder, uint64_t seed, struct error *err)
+{
+	if (folder_copy(lab->folder, folder, err) < 0)
+		return -1;
+	free(lab->folder);
+	lab->folder = alloc_text(folder);
+	for (size_t i = 0; i < lab->node_count; i++) {
+		struct lab_node *node = &lab->nodes[i];
+
+		free(node->folder);
+		node->folder = alloc_format("%s/nodes/%s", lab->folder, node->name);
+	}
+	lab->options.seed = lab->random = seed;
+	loop_leave_parent(lab->loop);
+	return 0;
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static char *cluster_base64(const char *text)
@@ -221,6 +239,20 @@ static int cluster_show_nodes(struct lab *lab, struct error *err)
 	return 0;
 }
 
+static void cluster_notice(struct lab *lab)
+{
+	lab->notice = notice_new();
+	for (size_t i = 0; i < lab->server_count; i++) {
+		auto_free char *manifests =
+			alloc_format("%s/etc/kubernetes/manifests", lab->nodes[i].folder);
+		auto_free char *pki = alloc_format("%s/etc/kubernetes/pki", lab->nodes[i].folder);
+
+		notice_add(lab->notice, manifests);
+		notice_add(lab->notice, pki);
+	}
+	lab->looked = lab->reloaded = 0;
+}
+
 int cluster_open(struct lab *lab, struct error *err)
 {
 	lab->open = true;
@@ -236,6 +268,7 @@ int cluster_open(struct lab *lab, struct error *err)
 	loop_prepare(lab->loop, http_before, NULL);
 	if (cluster_show_nodes(lab, err) < 0)
 		return -1;
+	cluster_notice(lab);
 	loop_start(lab->loop);
 	return cluster_write_kubeconfig(lab, err);
 }
@@ -266,6 +299,7 @@ void cluster_free(struct lab *lab)
 	json_decref(lab->logs);
 	json_decref(lab->deeds);
 	guard_free(lab->guard);
+	notice_free(lab->notice);
 	free(lab->bitmap_range);
 	free(lab->folder);
 	free(lab->program);

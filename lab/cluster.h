@@ -11,6 +11,10 @@
 must_check struct lab *cluster_new(const struct lab_options *options, const char *folder,
 				   const char *program, const char *agent, struct error *err);
 
+/* In a child of the process that made it: the same cluster, before it is opened, in another folder,
+ * with other random numbers from here on. */
+must_check int cluster_move(struct lab *lab, const char *folder, uint64_t seed, struct error *err);
+
 /* Listens, writes FOLDER/kubeconfig, FOLDER/ssh-map and FOLDER/env; from here on the clock runs. */
 must_check int cluster_open(struct lab *lab, struct error *err);
 

@@ -192,19 +192,43 @@ static json_t *control_guard(struct lab *lab, const json_t *request)
 	return answer;
 }
 
+static char *control_all(const struct lab *lab)
+{
+	auto_json json_t *all = json_object();
+
+	for (size_t i = 0; i < store_type_count; i++)
+		json_object_set(all, store_types[i].plural,
+				store_all(lab->store, store_types[i].plural));
+	return json_print(all);
+}
+
+/* A line each: what it is, "namespace/name", and the object. */
+static char *control_lines(const struct lab *lab)
+{
+	auto_buffer struct buffer out = {0};
+
+	for (size_t i = 0; i < store_type_count; i++) {
+		const char *key;
+		json_t *object;
+
+		json_object_foreach(store_all(lab->store, store_types[i].plural), key, object) {
+			auto_free char *text = json_print(object);
+
+			buffer_format(&out, "%s %s %s\n", store_types[i].plural, key, text);
+		}
+	}
+	return buffer_detach(&out);
+}
+
 static json_t *control_dump(struct lab *lab, const json_t *request)
 {
 	const char *file = json_path_text(request, "file");
-	auto_json json_t *all = json_object();
 	auto_error struct error err = {0};
 	auto_free char *text = NULL;
 
 	if (!file)
 		return control_problem("no file");
-	for (size_t i = 0; i < store_type_count; i++)
-		json_object_set(all, store_types[i].plural,
-				store_all(lab->store, store_types[i].plural));
-	text = json_print(all);
+	text = json_path_bool(request, "lines", false) ? control_lines(lab) : control_all(lab);
 	if (folder_write(file, slice_of(text), 0600, &err) < 0)
 		return control_problem(error_text(&err));
 	return json_object();
@@ -214,6 +238,13 @@ static json_t *control_compact(struct lab *lab, const json_t *request)
 {
 	(void)request;
 	store_compact(lab->store);
+	return json_object();
+}
+
+static json_t *control_end_lab(struct lab *lab, const json_t *request)
+{
+	(void)request;
+	loop_stop(lab->loop);
 	return json_object();
 }
 
@@ -230,13 +261,10 @@ static json_t *control_of_lab(struct lab *lab, const json_t *request)
 		const char *name;
 		json_t *(*fn)(struct lab *lab, const json_t *request);
 	} of_lab[] = {
-		{"effect", control_effect},
-		{"client", control_client},
-		{"arm", control_arm},
-		{"dump", control_dump},
-		{"compact", control_compact},
-		{"guard", control_guard},
-		{"put-off-repair", control_put_off_repair},
+		{"effect", control_effect},   {"client", control_client},
+		{"arm", control_arm},	      {"dump", control_dump},
+		{"compact", control_compact}, {"guard", control_guard},
+		{"end", control_end_lab},     {"put-off-repair", control_put_off_repair},
 	};
 
 	for (size_t i = 0; i < sizeof(of_lab) / sizeof(of_lab[0]); i++)

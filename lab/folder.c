@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/cleanup.h"
 #include "base/file.h"
+#include "base/limits.h"
 
 static int folder_make_parent(const char *path, struct error *err)
 {
@@ -51,6 +57,47 @@ int folder_link(const char *path, const char *target, struct error *err)
 	if (symlink(target, path) < 0)
 		return error_errno(err, "cannot link '%s'", path);
 	return 0;
+}
+
+static int folder_copy_entry(const char *from, const char *to, struct error *err)
+{
+	auto_buffer struct buffer text = {0};
+	char target[PATH_MAX] = "";
+	struct stat st;
+
+	if (lstat(from, &st) < 0)
+		return error_errno(err, "cannot read '%s'", from);
+	if (S_ISDIR(st.st_mode))
+		return file_make_folder(to, st.st_mode & 07777, err) < 0
+			       ? -1
+			       : folder_copy(from, to, err);
+	if (S_ISLNK(st.st_mode)) {
+		if (readlink(from, target, sizeof(target) - 1) < 0)
+			return error_errno(err, "cannot read '%s'", from);
+		return folder_link(to, target, err);
+	}
+	if (file_read(from, LIMIT_CONFIG_FILE, &text, err) < 0)
+		return -1;
+	return folder_write(to, buffer_as_slice(&text), st.st_mode & 07777, err);
+}
+
+int folder_copy(const char *from, const char *to, struct error *err)
+{
+	DIR *dir = opendir(from);
+	struct dirent *entry;
+	int result = 0;
+
+	if (!dir)
+		return error_errno(err, "cannot read '%s'", from);
+	while (result == 0 && (entry = readdir(dir))) {
+		auto_free char *old = file_join(from, entry->d_name);
+		auto_free char *fresh = file_join(to, entry->d_name);
+
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			result = folder_copy_entry(old, fresh, err);
+	}
+	closedir(dir);
+	return result;
 }
 
 static int folder_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

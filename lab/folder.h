@@ -15,6 +15,9 @@ must_check int folder_write(const char *path, struct slice text, mode_t mode, st
 /* Creates or replaces a symbolic link, and the folders on the way. */
 must_check int folder_link(const char *path, const char *target, struct error *err);
 
+/* Copies the files and links of a folder, with their modes, into another one that is there. */
+must_check int folder_copy(const char *from, const char *to, struct error *err);
+
 /* Removes the folder and all in it; links are not followed. */
 void folder_remove(const char *path);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lab/guard.h"
 
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,6 +8,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "pki/key.h"
+#include "pki/pem.h"
+#include "pki/x509.h"
 #include "text/json.h"
 
 struct guard {
@@ -108,25 +109,31 @@ json_t *guard_seen(const struct guard *guard)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-static void guard_free_x509(X509 **x509)
+static X509 *guard_x509(const char *path, struct slice pem, struct error *err)
 {
-	X509_free(*x509);
+	auto_pki_pem struct pki_pem_block block = {0};
+
+	if (pki_pem_find(pem, path, "CERTIFICATE", &block, err) < 0)
+		return NULL;
+	return pki_x509_parse((struct slice){block.bytes.ptr, block.bytes.len}, err);
 }
 
 static void guard_pair(const char *folder, const char *name, json_t *seen)
 {
 	auto_free char *cert_path = alloc_format("%s/%s.crt", folder, name);
 	auto_free char *key_path = alloc_format("%s/%s.key", folder, name);
-	__attribute__((cleanup(guard_free_x509))) X509 *x509 = NULL;
+	auto_x509 X509 *x509 = NULL;
+	auto_buffer struct buffer pem = {0};
 	auto_buffer struct buffer key = {0};
 	auto_error struct error err = {0};
 	bool matches = false;
-	FILE *in = fopen(cert_path, "re");
 
-	if (!in)
+	if (file_read(cert_path, LIMIT_CONFIG_FILE, &pem, &err) < 0) {
+		if (err.kind != ERROR_NOT_FOUND)
+			json_array_append_new(seen, json_sprintf("%s", error_text(&err)));
 		return;
-	x509 = PEM_read_X509(in, NULL, NULL, NULL);
-	fclose(in);
+	}
+	x509 = guard_x509(cert_path, buffer_as_slice(&pem), &err);
 	if (!x509)
 		json_array_append_new(seen, json_sprintf("%s is no certificate", cert_path));
 	else if (file_read(key_path, LIMIT_CONFIG_FILE, &key, &err) < 0 ||

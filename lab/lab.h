@@ -117,6 +117,7 @@ struct lab_server {
 };
 
 struct lab_fault;
+struct notice;
 
 struct lab {
 	struct lab_options options;
@@ -154,12 +155,15 @@ struct lab {
 	struct fault *fault;
 	struct beat *beat; /* NULL: the clock is not shared */
 	struct control *control;
-	struct guard *guard; /* NULL: nobody looks on */
-	json_t *deeds;	     /* owned; what others did to Services; NULL: nothing */
-	bool full;	     /* etcd has no room */
-	json_t *logs;	     /* owned; "namespace/pod": text */
-	const char *denied;  /* what nobody may: "create/servicecidrs"; NULL: nothing */
-	FILE *requests;	     /* owned; where requests are written; NULL: nowhere */
+	struct guard *guard;   /* NULL: nobody looks on */
+	struct notice *notice; /* of manifests and certificates; NULL while a scenario is played */
+	uint64_t looked;       /* at manifests, when the notice had that version */
+	uint64_t reloaded;     /* certificates, the same */
+	json_t *deeds;	       /* owned; what others did to Services; NULL: nothing */
+	bool full;	       /* etcd has no room */
+	json_t *logs;	       /* owned; "namespace/pod": text */
+	const char *denied;    /* what nobody may: "create/servicecidrs"; NULL: nothing */
+	FILE *requests;	       /* owned; where requests are written; NULL: nowhere */
 };
 
 /* A number below `limit`, reproducible from the seed. */

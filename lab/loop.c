@@ -267,6 +267,12 @@ void loop_share(struct loop *l, const struct loop_share *share, void *data)
 	l->started_wall_ms = loop_real_ms();
 }
 
+void loop_leave_parent(struct loop *l)
+{
+	close(l->epoll);
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+}
+
 bool loop_is_shared(const struct loop *l)
 {
 	return l->share != NULL;

@@ -66,6 +66,9 @@ struct loop_share {
 void loop_share(struct loop *l, const struct loop_share *share, void *data);
 /* True when it is. */
 bool loop_is_shared(const struct loop *l);
+/* After fork(): descriptors are the parent's, and are forgotten; timers go on. Nothing is watched. */
+void loop_leave_parent(struct loop *l);
+
 /* So much time passes by work that is done, while the clock is shared. */
 void loop_spend(struct loop *l, int64_t ms);
 

@@ -39,6 +39,7 @@ struct main_options {
 	struct fault_options fault;
 	uint64_t hurry;
 	bool shared;	/* the clock */
+	bool copies;	/* of the cluster are what is wanted */
 	char **command; /* NULL: until it is interrupted */
 };
 
@@ -70,6 +71,9 @@ static void main_help(void)
 	      "                      1000 with a shared clock)\n"
 	      "  --seed N            of everything random (1)\n"
 	      "  --folder PATH       keeps its files there, an empty or new folder\n"
+	      "  --copies            for each line 'SEED FOLDER' on its input, opens a copy of "
+	      "the\n"
+	      "                      cluster there\n"
 	      "  --requests FILE     writes each request to the API there, a line each\n"
 	      "  --deny VERB/RESOURCE  nobody has this right: create/servicecidrs\n"
 	      "  --kill-at N         kills COMMAND when it has made its N-th change\n"
@@ -200,6 +204,10 @@ static int main_parse(int argc, char **argv, struct main_options *o, struct erro
 			main_list();
 			return 1;
 		}
+		if (strcmp(argv[i], "--copies") == 0) {
+			o->copies = true;
+			continue;
+		}
 		name = equal ? alloc_text_n(argv[i], (size_t)(equal - argv[i]))
 			     : alloc_text(argv[i]);
 		if (main_option(o, name, equal ? equal + 1 : argv[i + 1], err) < 0)
@@ -304,8 +312,13 @@ static void main_signal(void *data, uint32_t events)
 	}
 }
 
-static void main_say(const struct lab *lab)
+static void main_say(const struct main_options *o, const struct lab *lab)
 {
+	if (o->copies) {
+		printf("open %d\n", (int)getpid());
+		fflush(stdout);
+		return;
+	}
 	printf("export KUBECONFIG=%s/kubeconfig PATH=%s/bin:$PATH\n", lab->folder, lab->folder);
 	fflush(stdout);
 	fprintf(stderr, "renumber-lab: Kubernetes 1.%u.%u, %zu nodes, https://%s:%u; ^C ends it\n",
@@ -333,7 +346,7 @@ static int main_live(const struct main_options *o, struct lab *lab, struct error
 			return -1;
 		fault_client(lab->fault, run.child);
 	} else {
-		main_say(lab);
+		main_say(o, lab);
 	}
 	loop_run(lab->loop);
 	if (run.child)
@@ -343,7 +356,83 @@ static int main_live(const struct main_options *o, struct lab *lab, struct error
 	return 0;
 }
 
+/* --- copies of it ----------------------------------------------------------------------------- */
+
+/* What happened before it was copied lies in the past: Leases are renewed first. */
+enum { MAIN_FRESH_MS = 12000 };
+
+static int main_split(char *line, uint64_t *ret_seed, const char **ret_folder, struct error *err)
+{
+	char *space = strchr(line, ' ');
+	char *end = strchr(line, '\n');
+
+	if (end)
+		*end = '\0';
+	if (!space || space[1] != '/' ||
+	    !slice_to_u64((struct slice){line, (size_t)(space - line)}, UINT64_MAX, ret_seed))
+		return error_set(err, ERROR_USAGE, "'%s' is no 'SEED FOLDER'", line);
+	*ret_folder = space + 1;
+	return 0;
+}
+
+/*
+ * A child for each line, one after the other: "open PID" when it is there, "end STATUS" when it is
+ * over. To make a cluster and to play a scenario takes as long as many a run in it. In a child
+ * *ret_child is true; in the parent it is not, when there are no more lines.
+ */
+static int main_copies(struct lab *lab, bool *ret_child, struct error *err)
+{
+	char line[PATH_MAX + 32];
+	uint64_t seed;
+	const char *folder;
+	int status;
+
+	*ret_child = false;
+	while (fgets(line, sizeof(line), stdin)) {
+		pid_t pid;
+
+		if (main_split(line, &seed, &folder, err) < 0)
+			return -1;
+		pid = fork();
+		if (pid < 0)
+			return error_errno(err, "cannot copy the cluster");
+		if (pid == 0) {
+			*ret_child = true;
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (!freopen("/dev/null", "r", stdin) ||
+			    file_make_folder(folder, 0700, err) < 0)
+				return -1;
+			return cluster_move(lab, folder, seed, err);
+		}
+		if (waitpid(pid, &status, 0) != pid)
+			return error_errno(err, "cannot wait for a copy");
+		printf("end %d\n",
+		       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		fflush(stdout);
+	}
+	return 0;
+}
+
 /* --- all -------------------------------------------------------------------------------------- */
+
+/* The scenario was played: it is opened to whoever works in it. */
+static int main_open(const struct main_options *o, struct lab *lab, const char *beside,
+		     struct error *err)
+{
+	if (o->shared) {
+		lab->beat = beat_open(lab, err);
+		if (!lab->beat)
+			return -1;
+	}
+	if (o->copies) {
+		loop_jump(lab->loop, MAIN_FRESH_MS);
+		loop_spend(lab->loop, 0);
+	}
+	if (main_put_wrapper(o, lab, beside, err) < 0 || main_put_agent(lab, err) < 0 ||
+	    cluster_open(lab, err) < 0)
+		return -1;
+	return main_live(o, lab, err);
+}
 
 static int main_cluster(const struct main_options *o, const char *folder, int *ret_status,
 			struct error *err)
@@ -353,6 +442,7 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	auto_free char *beside = NULL;
 	auto_free char *agent = NULL;
 	auto_free char *shim = NULL;
+	bool opens = true;
 	struct lab *lab;
 	int result;
 
@@ -370,18 +460,10 @@ static int main_cluster(const struct main_options *o, const char *folder, int *r
 	lab->requests = o->requests ? fopen(o->requests, "ae") : NULL;
 	result = o->requests && !lab->requests ? error_errno(err, "cannot write '%s'", o->requests)
 					       : scenario_play(lab, o->scenario, err);
-	if (result == 0 && o->shared) {
-		lab->beat = beat_open(lab, err);
-		result = lab->beat ? 0 : -1;
-	}
-	if (result == 0)
-		result = main_put_wrapper(o, lab, beside, err);
-	if (result == 0)
-		result = main_put_agent(lab, err);
-	if (result == 0)
-		result = cluster_open(lab, err);
-	if (result == 0)
-		result = main_live(o, lab, err);
+	if (result == 0 && o->copies)
+		result = main_copies(lab, &opens, err);
+	if (result == 0 && opens)
+		result = main_open(o, lab, beside, err);
 	*ret_status = lab->status;
 	fault_free(lab->fault);
 	if (lab->requests)

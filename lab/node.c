@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "lab/folder.h"
+#include "lab/notice.h"
 #include "lab/pod.h"
 #include "lab/proc.h"
 #include "lab/server.h"
@@ -298,6 +299,8 @@ static void node_take_manifest(struct lab_static *program, const char *text)
 		return;
 	if (!text && !program->text)
 		return;
+	/* what a second look finds may depend on what the first found */
+	program->node->lab->looked = 0;
 	free(program->text);
 	program->text = text ? alloc_text(text) : NULL;
 	loop_cancel(loop, program->stop);
@@ -366,8 +369,10 @@ static void node_look(struct lab_node *node)
 	DIR *dir = node->broken ? NULL : opendir(folder);
 	struct dirent *entry;
 
-	if (!dir)
+	if (!dir) {
+		node->lab->looked = 0;
 		return;
+	}
 	for (size_t i = 0; i < LAB_PROGRAMS; i++)
 		node->statics[i].wanted = false;
 	while ((entry = readdir(dir)))
@@ -381,10 +386,14 @@ static void node_look(struct lab_node *node)
 static void node_look_around(void *data)
 {
 	struct lab *lab = data;
+	uint64_t version = notice_version(lab->notice);
 
-	for (size_t i = 0; i < lab->node_count; i++)
-		if (lab->nodes[i].control_plane)
-			node_look(&lab->nodes[i]);
+	if (version != lab->looked) {
+		lab->looked = version;
+		for (size_t i = 0; i < lab->node_count; i++)
+			if (lab->nodes[i].control_plane)
+				node_look(&lab->nodes[i]);
+	}
 	/* nobody edits files while a scenario is played but the scenario itself */
 	loop_after(lab->loop, lab->open ? NODE_LOOK_MS : NODE_LOOK_PLAYED_MS, node_look_around,
 		   lab);
@@ -393,10 +402,13 @@ static void node_look_around(void *data)
 static void node_reload(void *data)
 {
 	struct lab *lab = data;
+	uint64_t version = notice_version(lab->notice);
+	bool done = true;
 
-	for (size_t i = 0; i < lab->server_count; i++)
-		if (lab->servers[i].state != LAB_DOWN)
-			server_reload(&lab->servers[i]);
+	for (size_t i = 0; i < lab->server_count && version != lab->reloaded; i++)
+		done &= lab->servers[i].state != LAB_DOWN && server_reload(&lab->servers[i]);
+	if (done)
+		lab->reloaded = version;
 	server_manage(lab);
 	loop_after(lab->loop, NODE_RELOAD_MS, node_reload, lab);
 }

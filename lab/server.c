@@ -346,7 +346,7 @@ static char *server_file(const struct lab_server *server, const char *name)
 	return buffer_detach(&text);
 }
 
-void server_reload(struct lab_server *server)
+bool server_reload(struct lab_server *server)
 {
 	auto_free char *pem = server_file(server, "apiserver.crt");
 	auto_free char *key = server_file(server, "apiserver.key");
@@ -355,19 +355,22 @@ void server_reload(struct lab_server *server)
 	auto_pki_cert struct pki_cert cert = {0};
 	auto_error struct error err = {0};
 
-	if (!pem || !key || (server->pem && strcmp(server->pem, pem) == 0))
-		return;
+	if (!pem || !key)
+		return false;
+	if (server->pem && strcmp(server->pem, pem) == 0)
+		return true;
 	/* swapped one after the other, they are no pair for a moment */
 	if ((server->http && http_certificate(server->http, pem, key, &err) < 0) ||
 	    pki_cert_read(path, &cert, &err) < 0) {
 		log_debug("%s: %s", server->node->name, error_text(&err));
-		return;
+		return false;
 	}
 	free(server->pem);
 	server->pem = steal(pem);
 	pki_cert_release(&server->cert);
 	server->cert = cert;
 	cert = (struct pki_cert){0};
+	return true;
 }
 
 int server_listen(struct lab_server *server, struct error *err)
@@ -382,7 +385,8 @@ int server_listen(struct lab_server *server, struct error *err)
 		return -1;
 	free(server->pem);
 	server->pem = NULL;
-	server_reload(server);
+	if (!server_reload(server))
+		lab->reloaded = 0;
 	return 0;
 }
 
@@ -418,8 +422,8 @@ void server_start(struct lab_server *server, const char *range)
 	server->range = alloc_text(range);
 	if (server->lab->open && server_listen(server, &err) < 0)
 		log_warning("%s: %s", server->node->name, error_text(&err));
-	if (!server->lab->open)
-		server_reload(server);
+	if (!server->lab->open && !server_reload(server))
+		server->lab->reloaded = 0;
 	allocator_repair(server);
 	server_every(server, 0, SERVER_READY_MS, 0, server_become_ready);
 	server_every(server, 1, SERVER_READY_MS + SERVER_LOOP_MS, SERVER_LOOP_MS,

@@ -15,8 +15,9 @@ void server_stop(struct lab_server *server);
 /* Listens, from when the lab is open. ERROR_IO when the address is taken. */
 must_check int server_listen(struct lab_server *server, struct error *err);
 
-/* Looks whether the files of the certificate have changed, as each server does. */
-void server_reload(struct lab_server *server);
+/* Looks whether the files of the certificate have changed, as each server does. False when it has to
+ * look again: they are no pair, or cannot be read. */
+bool server_reload(struct lab_server *server);
 
 /* The repair loops of the bitmap wait their three minutes anew, for tests of what holds between. */
 void server_put_off_repair(struct lab *lab);
