@@ -417,8 +417,8 @@ static int pulse_window_told(struct step_context *context, struct step_pulse *pu
 	bool all = false;
 
 	for (unsigned round = 0; round < PULSE_ROUNDS; round++) {
-		/* a short one is better than none */
-		int64_t enough_ms = pulse->period_ms * (round < 3 ? 4 : 2) / 10;
+		/* a short one is better than none: the next is a whole sync away */
+		int64_t enough_ms = pulse->period_ms * 2 / 10;
 		int64_t now;
 
 		if (pulse_await(context, pulse, changed_ms, &all, err) < 0)
