@@ -330,6 +330,7 @@ static int change_node(const struct issue *issue, const struct cluster_node *nod
 {
 	auto_json json_t *reply = NULL;
 	struct certs_done *done = &result->items[result->count];
+	size_t count;
 
 	if (node_call(issue->session->pool, node->name, request, &reply, err) < 0)
 		return result->count
@@ -346,8 +347,8 @@ static int change_node(const struct issue *issue, const struct cluster_node *nod
 		.waited = new_fingerprint(json_path(reply, "certificates")) != NULL,
 	};
 	result->count++;
-	log_info("%s: %zu certificates in place", node->name,
-		 json_array_size(json_path(reply, "certificates")));
+	count = json_array_size(json_path(reply, "certificates"));
+	log_info("%s: %zu certificate%s in place", node->name, count, count == 1 ? "" : "s");
 	return 0;
 }
 
