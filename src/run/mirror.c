@@ -365,6 +365,8 @@ int mirror_holder(struct kube_client *kube, const char *run, char **ret_holder,
 
 int mirror_remove(struct kube_client *kube, const char *run, struct error *err)
 {
+	/* a cut connection does not tell whether one is gone; gone twice is gone */
+	const struct kube_write_options again = {.repeatable = true};
 	auto_json json_t *maps = NULL;
 	const json_t *map;
 	size_t i;
@@ -377,7 +379,7 @@ int mirror_remove(struct kube_client *kube, const char *run, struct error *err)
 		if (!json_path_is(map, "metadata.labels.kubectl-renumber/run", run))
 			continue;
 		target.name = json_path_text(map, "metadata.name");
-		if (kube_client_remove(kube, &target, NULL, err) < 0)
+		if (kube_client_remove(kube, &target, &again, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "lib/fake_api.h"
 #include "lib/test.h"
 #include "text/json.h"
 
@@ -53,6 +54,37 @@ static void check_torn(const json_t *maps, const char *why)
 	auto_error struct error err = {0};
 
 	CHECK_ERROR(mirror_read(maps, "r-1", &found, &err), &err, ERROR_PARSE, why);
+}
+
+#define MAPS "/api/v1/namespaces/kube-system/configmaps"
+
+static void test_remove(void)
+{
+	static const struct fake_step steps[] = {
+		{"GET", MAPS "?limit=500&labelSelector=kubectl-renumber%2Fmirror", NULL, 200, NULL,
+		 "{\"items\":[{\"metadata\":{\"name\":\"one\",\"labels\":{"
+		 "\"kubectl-renumber/run\":\"r-1\"}}},{\"metadata\":{\"name\":\"two\"}}]}",
+		 FAKE_ANSWER},
+		{"DELETE", MAPS "/one", NULL, 200, NULL, NULL, FAKE_CUT},
+		{"DELETE", MAPS "/one", NULL, 404, NULL,
+		 "{\"kind\":\"Status\",\"reason\":\"NotFound\"}", FAKE_ANSWER},
+	};
+	struct fake_api *api = fake_api_start(steps, sizeof(steps) / sizeof(steps[0]), NULL, NULL);
+	auto_free char *server = alloc_format("http://127.0.0.1:%u", fake_api_port(api));
+	struct kube_config config = {.source = alloc_text("test"),
+				     .context = alloc_text("test"),
+				     .user = alloc_text("jane"),
+				     .server = steal(server)};
+	auto_error struct error err = {0};
+	struct kube_client *kube;
+
+	TEST("removed, though the connection is cut");
+	kube = kube_client_open(&config, NULL, &err);
+	if (CHECK_OK(kube ? 0 : -1, &err))
+		CHECK_OK(mirror_remove(kube, "r-1", &err), &err);
+	kube_client_free(kube);
+	fake_api_stop(api);
+	kube_config_release(&config);
 }
 
 int main(void)
@@ -114,5 +146,6 @@ int main(void)
 	json_object_set_new(json_object_get(json_array_get(maps, 2), "data"), "zlib",
 			    json_string("eJyr"));
 	check_torn(maps, "cannot be unpacked");
+	test_remove();
 	return test_done();
 }
