@@ -154,16 +154,38 @@ bool allow_is_review(const struct http_request *request)
 	       strcmp(request->path, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews") == 0;
 }
 
+/* What is empty is not said again. */
+static void allow_tidy(json_t *attributes)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(attributes, next, key, value)
+		if (json_string_length(value) == 0)
+			json_object_del(attributes, key);
+}
+
 bool allow_review(const struct lab *lab, const struct http_request *request, struct answer *answer)
 {
 	json_t *review;
-	const json_t *attributes;
+	json_t *attributes;
 	const char *user;
 
 	if (!allow_is_review(request))
 		return false;
 	if (allow_everything(request, &user, answer) < 0)
 		return true;
+	if (strcmp(user, ALLOW_ANONYMOUS) == 0) {
+		answer_refuse(answer, 403, "Forbidden",
+			      "selfsubjectaccessreviews.authorization.k8s.io is forbidden: User "
+			      "\"%s\" cannot create resource \"selfsubjectaccessreviews\" in API "
+			      "group \"authorization.k8s.io\" at the cluster scope",
+			      user);
+		answer->details = json_pack("{s:s, s:s}", "kind", "selfsubjectaccessreviews",
+					    "group", "authorization.k8s.io");
+		return true;
+	}
 	review = json_loadb(request->body.ptr, request->body.len, 0, NULL);
 	attributes = json_path(review, "spec.resourceAttributes");
 	if (!json_is_object(attributes)) {
@@ -171,6 +193,7 @@ bool allow_review(const struct lab *lab, const struct http_request *request, str
 		answer_refuse(answer, 400, "BadRequest", "spec.resourceAttributes is missing");
 		return true;
 	}
+	allow_tidy(attributes);
 	allow_record(lab, attributes);
 	json_object_set_new(review, "status",
 			    json_pack("{s:b}", "allowed", allow_judge(lab, user, attributes)));
