@@ -15,9 +15,10 @@ struct build {
 	const json_t *document;
 };
 
-void build_objects(const struct build *b); /* nodes, Services, ServiceCIDRs, Pods, events */
-void build_config(const struct build *b);  /* ConfigMaps */
-void build_hosts(const struct build *b);   /* what the machines said */
+void build_objects(const struct build *b);   /* nodes, Services, ServiceCIDRs, Pods, events */
+void build_config(const struct build *b);    /* ConfigMaps */
+void build_local_dns(const struct build *b); /* NodeLocal DNSCache */
+void build_hosts(const struct build *b);     /* what the machines said */
 void build_surroundings(const struct build *b);
 void build_regime(const struct build *b);
 void build_ranges(const struct build *b);
@@ -30,6 +31,9 @@ int64_t build_time(const json_t *object, const char *path);
 /* Puts one text into a list that has room for it, unless it is there. */
 void build_add_text(struct cluster_texts *texts, const char *text);
 struct cluster_texts build_room(const struct build *b, size_t count);
+
+/* A field manager that wrote a value once and does not write it again by itself. */
+bool build_manager_is_single(const char *manager);
 
 /* Canonical text of an address, or the text itself when it is none. */
 const char *build_address(const struct build *b, const char *text);

@@ -69,8 +69,7 @@ static struct cluster_texts cluster_addresses(const struct build *b, const json_
 	return texts;
 }
 
-/* Those whose tool wrote it once, and who do not write it again by themselves. */
-static bool manager_is_single(const char *manager)
+bool build_manager_is_single(const char *manager)
 {
 	static const char *const single[] = {"kubectl-renumber", "kubeadm",	  "kube-apiserver",
 					     "kubectl-edit",	 "kubectl-patch", "kubectl-create"};
@@ -102,7 +101,7 @@ static const char *service_pinned_by(const json_t *object)
 	json_array_foreach(json_path(object, "metadata.managedFields"), i, entry) {
 		const char *manager = text_at(entry, "manager");
 
-		if (manager && !manager_is_single(manager))
+		if (manager && !build_manager_is_single(manager))
 			return manager;
 	}
 	return service_applied_address(object) ? "kubectl apply" : NULL;

@@ -75,6 +75,7 @@ int cluster_build(json_t *observation, struct cluster **ret, struct error *err)
 	build_objects(&build);
 	cluster->index = index_new(build.arena, cluster);
 	build_config(&build);
+	build_local_dns(&build);
 	build_hosts(&build);
 	build_surroundings(&build);
 	build_regime(&build);

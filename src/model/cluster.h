@@ -200,6 +200,16 @@ struct cluster_pod {
 	int64_t newest_container_s; /* start of the container started last, 0: none runs */
 };
 
+/* NodeLocal DNSCache: a DaemonSet that answers DNS on every node, at addresses of its own. */
+struct cluster_local_dns {
+	const char *namespace_;
+	const char *name;
+	struct cluster_texts addresses; /* of its argument -localip */
+	const char *config_map;		/* the volume with its Corefile; NULL: none was found */
+	const char *corefile;
+	const char *pinned_by; /* a field manager that writes its Pod template; NULL: none */
+};
+
 /* A ConfigMap of which we read one key. */
 struct cluster_config_map {
 	bool present;
@@ -358,6 +368,9 @@ struct cluster {
 	const char *services_endpoint_port;
 
 	struct cluster_config_map kube_proxy; /* kube-system/kube-proxy */
+
+	struct cluster_local_dns *local_dns;
+	size_t local_dns_count;
 
 	struct cluster_index *index; /* of src/model only */
 	json_t *document;	     /* owned: the observation that all of this came from */

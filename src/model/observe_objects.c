@@ -416,6 +416,7 @@ int observe_objects(struct kube_client *kube, json_t *document, struct error *er
 	kubernetes_endpoints(kube, document);
 	events(kube, document);
 	leftovers(kube, document);
+	observe_local_dns(kube, document);
 	return 0;
 }
 

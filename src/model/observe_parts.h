@@ -28,6 +28,9 @@ void observe_surroundings(struct kube_client *kube, json_t *document);
 /* /readyz of each control plane. */
 void observe_health(struct kube_client *kube, json_t *document);
 
+/* Node-local DNS: "localDNS". */
+void observe_local_dns(struct kube_client *kube, json_t *document);
+
 /* Something was not to be had. What the server refused is said, once, and kept as "withheld". */
 void observe_without(json_t *document, const struct error *err);
 

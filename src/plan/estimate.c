@@ -26,6 +26,7 @@ static const struct {
 	{"alias-swap", 5, 0},
 	{"service-cidr-default", 13, 0},
 	{"service-cidr-delete", 10, 0},
+	{"local-dns", 15, 0},
 	{"kubelet-dns", 2, 0},
 	{"restart", 5, 5},
 	{"restart-rest", 10, 0},

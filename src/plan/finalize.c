@@ -57,6 +57,7 @@ void planner_finalize(struct planner *p)
 	if (planner_migrates(p))
 		planner_sweep(p, PLAN_STAGE_DRAIN);
 	plan_add(p->plan, PLAN_STAGE_DRAIN, "drain", "all nodes", json_object());
+	planner_local_dns_end(p);
 	finalize_aliases(p, count);
 	if (planner_migrates(p) || replaced)
 		plan_step_why(plan_add(p->plan, PLAN_STAGE_FINALIZE, "sweep-end", "cluster",

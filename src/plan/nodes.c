@@ -156,6 +156,7 @@ static void nodes_services_endpoint(struct planner *p)
 
 void planner_nodes(struct planner *p)
 {
+	planner_local_dns(p);
 	nodes_kubelet_config(p);
 	planner_kubelets(p);
 	nodes_services_endpoint(p);
@@ -185,6 +186,8 @@ static void workloads_add(struct planner *p, const struct plan_workload *w, json
 {
 	auto_json json_t *object = plan_workload_json(w);
 
+	if (planner_local_dns_restarts(p, w->namespace_, w->kind, w->name))
+		return;
 	if (!object)
 		plan_note(p->plan,
 			  "%s '%s/%s' holds old addresses and nothing restarts it; do it by hand",

@@ -144,6 +144,13 @@ must_check int planner_move_found(struct planner *p, struct error *err);
 /* Where cluster DNS will be; the caller frees. */
 char *planner_dns_address(struct planner *p);
 
+/* nodes: NodeLocal DNSCache answers at both addresses of cluster DNS, and at the end at the new one */
+void planner_local_dns(struct planner *p);
+void planner_local_dns_end(struct planner *p);
+/* Whether one of those steps makes the Pods of this workload anew. */
+bool planner_local_dns_restarts(const struct planner *p, const char *namespace_, const char *kind,
+				const char *name);
+
 /* The kubelets whose clusterDNS is old. */
 void planner_kubelets(struct planner *p);
 

@@ -41,7 +41,7 @@ static bool undo_is_move(const struct plan_step *step)
 
 static enum undo_part undo_part_of(const struct plan_step *step)
 {
-	if (undo_is(step, "restart") || undo_is(step, "restart-rest"))
+	if (undo_is(step, "restart") || undo_is(step, "restart-rest") || undo_is(step, "local-dns"))
 		return UNDO_RESTARTS;
 	if (undo_is(step, "sweep"))
 		return UNDO_SERVICES;
@@ -115,11 +115,13 @@ static void undo_restarts(struct undo_walk *walk)
 	for (size_t i = 0; i < walk->plan->count; i++) {
 		const struct plan_step *step = &walk->plan->steps[i];
 
-		restarts = restarts || undo_part_of(step) == UNDO_RESTARTS;
+		restarts = restarts || undo_is(step, "restart") || undo_is(step, "restart-rest");
 		if (undo_wanted(walk, i) && undo_part_of(step) == UNDO_RESTARTS)
 			undo_add(walk,
-				 walk->moves && undo_is(step, "restart") ? PLAN_UNDO_STEP
-									 : PLAN_UNDO_NOTHING,
+				 undo_is(step, "local-dns") ||
+						 (walk->moves && undo_is(step, "restart"))
+					 ? PLAN_UNDO_STEP
+					 : PLAN_UNDO_NOTHING,
 				 step);
 	}
 	if (!walk->moves)

@@ -15,6 +15,7 @@
  *	           again when the holds' own stage stays
  *	restart    what was started after its Services had moved has new addresses in its
  *	           environment; it is restarted while the aliases still answer for those
+ *	           (node-local DNS, which listens at both addresses until then, first)
  *	aliases    and only then the aliases go
  *	           (dual writing: Services before servers; undo.c says why)
  *	the rest   ServiceCIDR of the new range, configuration, certificates, backwards; at the

@@ -8,9 +8,7 @@
  *
  * The controller's own update strategy decides the pace; unavailable Pods are replaced first. In a
  * healthy cluster it begins when the workload's PodDisruptionBudgets allow it; in a broken one the
- * restart is what makes its Pods healthy. A DaemonSet's controller stops at a node that is down
- * (daemon/update.go counts it as unavailable): then we replace its Pods on the other nodes, and that
- * node's is not waited for.
+ * restart is what makes its Pods healthy.
  *
  * With servers every proxy has to know of the new Pods before the step is done. When Pods behind a
  * Service for UDP go, kube-proxy searches all that conntrack remembers before it looks at anything
@@ -22,10 +20,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "step/budget.h"
 #include "step/converge.h"
 #include "step/kinds.h"
 #include "step/rights.h"
+#include "step/rollout.h"
 
 #define RESTART_ANNOTATION "kubectl.kubernetes.io/restartedAt"
 
@@ -118,62 +116,6 @@ static const char *restart_stamp(const json_t *object)
 	return json_string_value(json_object_get(annotations, RESTART_ANNOTATION));
 }
 
-/* `down`: nodes that are not Ready; a DaemonSet has Pods there that nobody can replace now. */
-static bool restart_rolled_out(const json_t *object, bool daemon_set, int64_t down)
-{
-	int64_t generation = json_path_int(object, "metadata.generation", 0);
-	int64_t observed = json_path_int(object, "status.observedGeneration", 0);
-	int64_t wanted;
-	int64_t updated;
-	int64_t ready;
-	int64_t total;
-
-	if (observed < generation)
-		return false;
-	if (daemon_set) {
-		wanted = json_path_int(object, "status.desiredNumberScheduled", 0);
-		updated = json_path_int(object, "status.updatedNumberScheduled", 0);
-		ready = json_path_int(object, "status.numberAvailable", 0);
-		return updated + down >= wanted && ready + down >= wanted;
-	}
-	wanted = json_path_int(object, "spec.replicas", 1);
-	updated = json_path_int(object, "status.updatedReplicas", 0);
-	ready = json_path_int(object, "status.readyReplicas", 0);
-	total = json_path_int(object, "status.replicas", 0);
-	return updated >= wanted && ready >= wanted && total <= updated;
-}
-
-static bool restart_node_is_ready(const json_t *node)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach(json_path(node, "status.conditions"), i, condition)
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	return false;
-}
-
-/* The names of the nodes that are down, as an object's members. */
-static int restart_down(struct step_context *context, json_t **ret, struct error *err)
-{
-	const struct kube_target target = {.version = "v1", .plural = "nodes"};
-	auto_json json_t *nodes = NULL;
-	json_t *down;
-	const json_t *node;
-	size_t i;
-
-	if (kube_client_list(context->kube, &target, NULL, &nodes, NULL, err) < 0)
-		return -1;
-	down = json_object();
-	json_array_foreach(nodes, i, node)
-		if (!restart_node_is_ready(node))
-			json_object_set_new(down, json_path_text(node, "metadata.name"),
-					    json_true());
-	*ret = down;
-	return 0;
-}
-
 /*
  * When the step turned round: "turn-1" to the way back, killed there and resumed "turn-2" forwards,
  * and so on. Every turn restarts again, for Services changed their addresses in between. *ret_last
@@ -236,12 +178,13 @@ static int restart_is_done(struct step_context *context, const json_t *workload,
 	const char *stamp;
 
 	if (restart_find(context, workload, &target, &object, err) < 0 ||
-	    restart_down(context, &down, err) < 0)
+	    step_rollout_down(context, &down, err) < 0)
 		return -1;
 	stamp = object ? restart_stamp(object) : at;
-	*ret_done = !object || (stamp && strcmp(stamp, at) >= 0 &&
-				restart_rolled_out(object, strcmp(target.plural, "daemonsets") == 0,
-						   (int64_t)json_object_size(down)));
+	*ret_done =
+		!object || (stamp && strcmp(stamp, at) >= 0 &&
+			    step_rollout_is_over(object, strcmp(target.plural, "daemonsets") == 0,
+						 json_object_size(down)));
 	return 0;
 }
 
@@ -282,55 +225,12 @@ static int restart_check(struct step_context *context, const struct plan_step *s
 	return 0;
 }
 
-static int restart_may_begin(struct step_context *context, const json_t *workload,
-			     const char *space, struct error *err)
+static bool restart_is_stale(const json_t *pod, const void *data)
 {
-	if (context->plan->mode != PLAN_MIGRATE)
-		return 0;
-	return step_budget_await(context, space,
-				 json_path(workload, "spec.template.metadata.labels"), err);
-}
-
-/* Of this DaemonSet or StatefulSet, from before, on a node that is up. */
-static bool restart_is_stale(const json_t *pod, const json_t *workload, const char *at,
-			     const json_t *down)
-{
+	const char *at = data;
 	const char *created = json_path_text(pod, "metadata.creationTimestamp");
-	const char *uid = json_path_text(workload, "metadata.uid");
 
-	return uid && json_path_is(pod, "metadata.ownerReferences.0.uid", uid) && created &&
-	       strcmp(created, at) < 0 &&
-	       !json_object_get(down, json_path_text(pod, "spec.nodeName"));
-}
-
-/* OnDelete leaves replacing to the operator: here that is us, one Pod at a time. Pods of nodes that
- * are down stay. */
-static int restart_delete_pods(struct step_context *context, const json_t *workload, const char *at,
-			       const json_t *down, struct error *err)
-{
-	const struct kube_target all = {.version = "v1",
-					.plural = "pods",
-					.space = json_path_text(workload, "metadata.namespace")};
-	auto_json json_t *pods = NULL;
-	const json_t *pod;
-	size_t i;
-
-	if (kube_client_list(context->kube, &all, NULL, &pods, NULL, err) < 0)
-		return -1;
-	json_array_foreach(pods, i, pod) {
-		struct kube_target target = all;
-
-		if (!restart_is_stale(pod, workload, at, down))
-			continue;
-		target.name = json_path_text(pod, "metadata.name");
-		if (restart_may_begin(context, workload, all.space, err) < 0)
-			return -1;
-		if (kube_client_remove(context->kube, &target, NULL, err) < 0)
-			return -1;
-		if (step_pause(context, 3000, err) < 0)
-			return -1;
-	}
-	return 0;
+	return created && strcmp(created, at) < 0;
 }
 
 #define RESTART_MS ((int64_t)15 * 60 * 1000)
@@ -349,20 +249,20 @@ static int restart_one(struct step_context *context, const json_t *workload, con
 		return -1;
 	if (!object)
 		return 0;
-	if (restart_down(context, &down, err) < 0)
+	if (step_rollout_down(context, &down, err) < 0)
 		return -1;
 	stamp = restart_stamp(object);
 	if (!stamp || strcmp(stamp, at) < 0) {
 		patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "metadata",
 				  "annotations", RESTART_ANNOTATION, at);
-		if (restart_may_begin(context, object, target.space, err) < 0 ||
+		if (step_rollout_may_begin(context, object, err) < 0 ||
 		    kube_client_patch(context->kube, &target, KUBE_PATCH_MERGE, patch, &options,
 				      NULL, err) < 0)
 			return -1;
 	}
-	if (json_path_is(object, "spec.updateStrategy.type", "OnDelete") ||
-	    (json_object_size(down) && strcmp(target.plural, "daemonsets") == 0))
-		return restart_delete_pods(context, object, at, down, err);
+	if (step_rollout_is_ours(object, strcmp(target.plural, "daemonsets") == 0,
+				 json_object_size(down)))
+		return step_rollout_replace(context, object, down, restart_is_stale, at, err);
 	return 0;
 }
 

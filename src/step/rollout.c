@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "step/rollout.h"
+
+#include <string.h>
+
+#include "step/budget.h"
+#include "text/json.h"
+
+static bool rollout_node_is_ready(const json_t *node)
+{
+	const json_t *condition;
+	size_t i;
+
+	json_array_foreach(json_path(node, "status.conditions"), i, condition)
+		if (json_path_is(condition, "type", "Ready"))
+			return json_path_is(condition, "status", "True");
+	return false;
+}
+
+int step_rollout_down(struct step_context *context, json_t **ret, struct error *err)
+{
+	const struct kube_target target = {.version = "v1", .plural = "nodes"};
+	auto_json json_t *nodes = NULL;
+	json_t *down;
+	const json_t *node;
+	size_t i;
+
+	if (kube_client_list(context->kube, &target, NULL, &nodes, NULL, err) < 0)
+		return -1;
+	down = json_object();
+	json_array_foreach(nodes, i, node) {
+		if (!rollout_node_is_ready(node))
+			json_object_set_new(down, json_path_text(node, "metadata.name"),
+					    json_true());
+	}
+	*ret = down;
+	return 0;
+}
+
+bool step_rollout_is_over(const json_t *workload, bool daemon_set, size_t down)
+{
+	int64_t generation = json_path_int(workload, "metadata.generation", 0);
+	int64_t observed = json_path_int(workload, "status.observedGeneration", 0);
+	int64_t missing = (int64_t)down;
+	int64_t wanted;
+	int64_t updated;
+	int64_t ready;
+	int64_t total;
+
+	if (observed < generation)
+		return false;
+	if (daemon_set) {
+		wanted = json_path_int(workload, "status.desiredNumberScheduled", 0);
+		updated = json_path_int(workload, "status.updatedNumberScheduled", 0);
+		ready = json_path_int(workload, "status.numberAvailable", 0);
+		return updated + missing >= wanted && ready + missing >= wanted;
+	}
+	wanted = json_path_int(workload, "spec.replicas", 1);
+	updated = json_path_int(workload, "status.updatedReplicas", 0);
+	ready = json_path_int(workload, "status.readyReplicas", 0);
+	total = json_path_int(workload, "status.replicas", 0);
+	return updated >= wanted && ready >= wanted && total <= updated;
+}
+
+bool step_rollout_is_ours(const json_t *workload, bool daemon_set, size_t down)
+{
+	return json_path_is(workload, "spec.updateStrategy.type", "OnDelete") ||
+	       (daemon_set && down);
+}
+
+int step_rollout_may_begin(struct step_context *context, const json_t *workload, struct error *err)
+{
+	if (context->plan->mode != PLAN_MIGRATE)
+		return 0;
+	return step_budget_await(context, json_path_text(workload, "metadata.namespace"),
+				 json_path(workload, "spec.template.metadata.labels"), err);
+}
+
+/* Of this DaemonSet or StatefulSet, on a node that is up. */
+static bool rollout_is_its(const json_t *pod, const json_t *workload, const json_t *down)
+{
+	const char *uid = json_path_text(workload, "metadata.uid");
+
+	return uid && json_path_is(pod, "metadata.ownerReferences.0.uid", uid) &&
+	       !json_object_get(down, json_path_text(pod, "spec.nodeName"));
+}
+
+#define ROLLOUT_PAUSE_MS 3000
+
+int step_rollout_replace(struct step_context *context, const json_t *workload, const json_t *down,
+			 step_rollout_stale stale, const void *data, struct error *err)
+{
+	const struct kube_target all = {.version = "v1",
+					.plural = "pods",
+					.space = json_path_text(workload, "metadata.namespace")};
+	auto_json json_t *pods = NULL;
+	const json_t *pod;
+	size_t i;
+
+	if (kube_client_list(context->kube, &all, NULL, &pods, NULL, err) < 0)
+		return -1;
+	json_array_foreach(pods, i, pod) {
+		struct kube_target target = all;
+
+		if (!rollout_is_its(pod, workload, down) || !stale(pod, data))
+			continue;
+		target.name = json_path_text(pod, "metadata.name");
+		if (step_rollout_may_begin(context, workload, err) < 0)
+			return -1;
+		if (kube_client_remove(context->kube, &target, NULL, err) < 0)
+			return -1;
+		if (step_pause(context, ROLLOUT_PAUSE_MS, err) < 0)
+			return -1;
+	}
+	return 0;
+}
