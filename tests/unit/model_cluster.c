@@ -130,8 +130,31 @@ static void test_former(void)
 	CHECK(cluster_find_cover(c, "10.50.0.7") == NULL);
 }
 
+static void test_local_dns(void)
+{
+	auto_cluster struct cluster *c = build(
+		",\"services\":[],\"localDNS\":[{\"namespace\":\"kube-system\",\"name\":\"node-"
+		"local-dns\","
+		"\"addresses\":\"169.254.20.10, 10.96.0.10,,010.96.0.10\",\"configMap\":\"m\","
+		"\"corefile\":\"bind\",\"managers\":[\"kubectl-edit\",\"helm\",\"flux\"]},"
+		"{\"name\":\"without a namespace\"},"
+		"{\"namespace\":\"kube-system\",\"name\":\"bare\",\"addresses\":7,\"managers\":{}}"
+		"]");
+
+	TEST("node-local DNS");
+	if (!CHECK_INT(c->local_dns_count, 2))
+		return;
+	CHECK_INT(c->local_dns[0].addresses.count, 3);
+	CHECK_STR(c->local_dns[0].addresses.items[1], "10.96.0.10");
+	CHECK_STR(c->local_dns[0].config_map, "m");
+	CHECK_STR(c->local_dns[0].pinned_by, "helm");
+	CHECK_INT(c->local_dns[1].addresses.count, 0);
+	CHECK_STR(c->local_dns[1].pinned_by, NULL);
+}
+
 int main(void)
 {
+	test_local_dns();
 	test_malformed();
 	test_services();
 	test_ranges();
