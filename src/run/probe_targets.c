@@ -193,6 +193,8 @@ static bool targets_restarts_pods(const struct plan_step *step, const struct jou
 	const json_t *workload;
 	size_t i;
 
+	if (strncmp(step->kind, "local-dns", 9) == 0)
+		return strcmp(target->kind, "dns") == 0;
 	if (strcmp(step->kind, "restart-rest") == 0)
 		return strcmp(target->kind, "tcp") == 0;
 	if (strcmp(step->kind, "restart") != 0)

@@ -33,6 +33,8 @@ extern const struct step_kind step_thaw;
 extern const struct step_kind step_stray_manifest;
 extern const struct step_kind step_kubelet_config;
 extern const struct step_kind step_kubelet_dns;
+extern const struct step_kind step_local_dns;
+extern const struct step_kind step_local_dns_end;
 extern const struct step_kind step_services_endpoint;
 extern const struct step_kind step_restart;
 extern const struct step_kind step_restart_rest;

@@ -32,6 +32,8 @@ static const struct step_kind *const step_table[] = {
 	&step_stray_manifest,
 	&step_kubelet_config,
 	&step_kubelet_dns,
+	&step_local_dns,
+	&step_local_dns_end,
 	&step_services_endpoint,
 	&step_restart,
 	&step_restart_rest,

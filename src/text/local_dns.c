@@ -136,3 +136,33 @@ json_t *local_dns_edit(const json_t *template, enum corefile_edit edit,
 	}
 	return copy;
 }
+
+static json_t *only(const json_t *object, const char *const members[], size_t count)
+{
+	json_t *copy = json_object();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *value = json_object_get(object, members[i]);
+
+		if (value)
+			json_object_set_new(copy, members[i], json_deep_copy(value));
+	}
+	return copy;
+}
+
+json_t *local_dns_editable(const json_t *template)
+{
+	static const char *const of_container[] = {"command", "args", "livenessProbe",
+						   "readinessProbe", "startupProbe"};
+	static const char *const of_volume[] = {"configMap"};
+	json_t *containers = json_array();
+	json_t *volumes = json_array();
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(json_path(template, "spec.containers"), i, item)
+		json_array_append_new(containers, only(item, of_container, 5));
+	json_array_foreach(json_path(template, "spec.volumes"), i, item)
+		json_array_append_new(volumes, only(item, of_volume, 1));
+	return json_pack("{s:{s:o, s:o}}", "spec", "containers", containers, "volumes", volumes);
+}

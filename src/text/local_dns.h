@@ -27,4 +27,7 @@ json_t *local_dns_edit(const json_t *template, enum corefile_edit edit,
 		       const struct corefile_move *moves, size_t count, const char *from,
 		       const char *to);
 
+/* Only what local_dns_edit() may change of a template; a new reference. */
+json_t *local_dns_editable(const json_t *template);
+
 #endif

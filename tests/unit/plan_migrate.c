@@ -95,10 +95,12 @@ static void outline_list(struct buffer *out, const json_t *parameters, const cha
 static void outline_step(struct buffer *out, const struct plan_step *step)
 {
 	static const char *const texts[] = {"mechanism", "clusterIP", "range", "featureGates",
-					    "keepOut"};
+					    "keepOut",	 "configMap", "copy"};
 	static const char *const lists[] = {"addresses", "from",   "to",      "flags",
 					    "cidrs",	 "add",	   "new",     "dns",
 					    "workloads", "remove", "services"};
+	const json_t *move;
+	size_t k;
 
 	buffer_format(out, "%s %s %s", plan_stage_name(step->stage), step->kind, step->subject);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -109,6 +111,9 @@ static void outline_step(struct buffer *out, const struct plan_step *step)
 	}
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		outline_list(out, step->parameters, lists[i]);
+	json_array_foreach(json_object_get(step->parameters, "moves"), k, move)
+		buffer_format(out, " %s>%s", json_path_text(move, "from"),
+			      json_path_text(move, "to"));
 	buffer_char(out, '\n');
 }
 

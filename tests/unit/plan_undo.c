@@ -58,6 +58,16 @@ static const struct row dual_write[] = {
 	{0},
 };
 
+static const struct row local_dns[] = {
+	{PLAN_STAGE_SERVICES, "flip"},
+	{PLAN_STAGE_NODES, "local-dns"},
+	{PLAN_STAGE_NODES, "kubelet-dns"},
+	{PLAN_STAGE_WORKLOADS, "restart"},
+	{PLAN_STAGE_DRAIN, "drain"},
+	{PLAN_STAGE_FINALIZE, "local-dns-end"},
+	{0},
+};
+
 static const struct row repair[] = {
 	{PLAN_STAGE_TOURNIQUET, "alias"},
 	{PLAN_STAGE_CERTIFICATES, "certificate"},
@@ -156,8 +166,20 @@ static void test_many_extras(void)
 	CHECK_INT(extras, 42);
 }
 
+/* It listens at both addresses, so that it may go back when the Services have; it asks whom its
+ * environment names. */
+static void test_local_dns(void)
+{
+	TEST("node-local DNS goes back behind the Services, before what asks it is restarted");
+	check_order(local_dns, "servicecidr", PLAN_STAGE_SERVICES, NULL,
+		    "s05 s03 s01 s02 s04 u-restart");
+	TEST("and alone when those stay");
+	check_order(local_dns, "servicecidr", PLAN_STAGE_NODES, NULL, "s05 s03 s02 (s04)");
+}
+
 int main(void)
 {
+	test_local_dns();
 	bool begun[32] = {true, true, true, true};
 	bool to_services[32] = {0};
 	bool before_defaults[32] = {true, true, true, true, true};

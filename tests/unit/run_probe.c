@@ -222,6 +222,8 @@ static void test_explains(void)
 			   "coredns-5d7"));
 	plan_add(&plan, PLAN_STAGE_DEFAULTS, "roll", "cp1",
 		 json_pack("{s:s}", "program", "kube-controller-manager"));
+	plan_add(&plan, PLAN_STAGE_NODES, "local-dns", "d", json_object());
+	plan_add(&plan, PLAN_STAGE_FINALIZE, "local-dns-end", "d", json_object());
 	bare = &plan.steps[0];
 	kept_out = &plan.steps[1];
 	flip = &plan.steps[2];
@@ -240,6 +242,12 @@ static void test_explains(void)
 	CHECK(!probe_step_explains(&plan.steps[3], &api, 1));
 	CHECK(!probe_step_explains(&plan.steps[4], &web, 3));
 	CHECK(probe_step_explains(&plan.steps[4], &dns, 3));
+
+	TEST("node-local DNS answers at the addresses of cluster DNS");
+	CHECK(probe_step_explains(&plan.steps[6], &dns, 3));
+	CHECK(probe_step_explains(&plan.steps[7], &dns, 3));
+	CHECK(!probe_step_explains(&plan.steps[6], &web, 3));
+	CHECK(!probe_step_explains(&plan.steps[6], &api, 3));
 
 	TEST("many nodes ask less often");
 	CHECK_INT(probe_pace_ms("tls", 3), 500);
