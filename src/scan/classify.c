@@ -33,6 +33,8 @@ static const struct scan_rule rule_text = {
 	"look whether something dials it; if so, use a DNS name or the new address"};
 static const struct scan_rule rule_record = {"KR909", SCAN_HARMLESS,
 					     "is in a comment, a log, an event or a status", ""};
+static const struct scan_rule rule_history = {
+	"KR909", SCAN_HARMLESS, "is in the history that a controller keeps of a workload", ""};
 static const struct scan_rule rule_dashed = {"KR909", SCAN_HARMLESS, "is part of a name", ""};
 
 /* ---- where it stands ---- */
@@ -52,6 +54,7 @@ struct row {
  * stand before what is recognised by its use. */
 static const struct row rows[] = {
 	{.kind = "Event", .rule = &rule_record},
+	{.kind = "ControllerRevision", .origin = LIVE, .rule = &rule_history},
 	{.field = "*metadata.managedFields*", .rule = &rule_record},
 	{.field = "*annotations*last-applied-configuration*", .rule = &rule_pinned},
 	{.kind = "Service", .field = "*spec.clusterIP*", .origin = NOT_LIVE, .rule = &rule_pinned},
@@ -73,6 +76,22 @@ static const struct row rows[] = {
 	{.kind = "Config", .field = "clusters*.server", .rule = &rule_server},
 	{.value = "server: *https://*", .rule = &rule_server},
 	{.field = "*dnsConfig.nameservers*", .rule = &rule_dns},
+	/* a run knows NodeLocal DNSCache by an argument; here its usual names have to do */
+	{.kind = "ConfigMap",
+	 .space_name = "kube-system/*node*local*dns*",
+	 .field = "data.Corefile",
+	 .origin = LIVE,
+	 .rule = &rule_moved},
+	{.kind = "DaemonSet",
+	 .space_name = "kube-system/*node*local*dns*",
+	 .field = "spec.template.*",
+	 .origin = LIVE,
+	 .rule = &rule_moved},
+	{.kind = "Pod",
+	 .space_name = "kube-system/*node*local*dns*",
+	 .field = "spec.*",
+	 .origin = LIVE,
+	 .rule = &rule_moved},
 	{.kind = "*", .space_name = "*/*node*local*dns*", .rule = &rule_dns},
 	{.value = "*nameserver *", .rule = &rule_dns},
 	{.value = "*cluster[-_]dns*", .rule = &rule_dns},

@@ -70,6 +70,54 @@ static void test_list(void)
 	CHECK_STR(from, "z");
 }
 
+/* Node-local DNS that a run handles, and what follows from it; not its kin elsewhere. */
+static void test_local_dns(void)
+{
+	static const struct {
+		const char *list;
+		const char *want;
+	} rows[] = {
+		{"{\"kind\":\"ConfigMapList\",\"items\":[{\"metadata\":{\"name\":\"node-local-"
+		 "dns\","
+		 "\"namespace\":\"kube-system\",\"uid\":\"u\"},\"data\":{\"Corefile\":\"bind "
+		 "10.96.0.10\"}}]}",
+		 "KR901 ConfigMap/kube-system/node-local-dns data.Corefile 10.96.0.10\n"},
+		{"{\"kind\":\"ConfigMapList\",\"items\":[{\"metadata\":{\"name\":\"nodelocaldns\","
+		 "\"namespace\":\"other\",\"uid\":\"u\"},\"data\":{\"Corefile\":\"bind "
+		 "10.96.0.10\"}}]}",
+		 "KR904 ConfigMap/other/nodelocaldns data.Corefile 10.96.0.10\n"},
+		{"{\"kind\":\"DaemonSetList\",\"items\":[{\"metadata\":{\"name\":\"nodelocaldns\","
+		 "\"namespace\":\"kube-system\",\"uid\":\"u\",\"annotations\":{\"kubectl."
+		 "kubernetes.io/"
+		 "last-applied-configuration\":\"10.96.0.10\"}},\"spec\":{\"template\":{\"spec\":"
+		 "{\"containers\":[{\"args\":[\"-localip\",\"169.254.20.10,10.96.0.10\"]}]}}}}]}",
+		 "KR902 DaemonSet/kube-system/nodelocaldns "
+		 "metadata.annotations[\"kubectl.kubernetes."
+		 "io/last-applied-configuration\"] 10.96.0.10\n"
+		 "KR901 DaemonSet/kube-system/nodelocaldns "
+		 "spec.template.spec.containers[0].args[1] 10.96.0.10\n"},
+		{"{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"node-local-dns-x\","
+		 "\"namespace\":\"kube-system\",\"uid\":\"u\"},\"spec\":{\"containers\":[{\"args\":"
+		 "[\"10.96.0.10\"]}]}}]}",
+		 "KR901 Pod/kube-system/node-local-dns-x spec.containers[0].args[0] 10.96.0.10\n"},
+		{"{\"kind\":\"ControllerRevisionList\",\"items\":[{\"metadata\":{\"name\":\"x-1\","
+		 "\"namespace\":\"kube-system\",\"uid\":\"u\"},\"data\":{\"spec\":\"10.96.0.10\"}}]"
+		 "}",
+		 "KR909 ControllerRevision/kube-system/x-1 data.spec 10.96.0.10\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		auto_scan_result struct scan_result result = {0};
+		auto_buffer struct buffer text = {0};
+		struct scan_matcher m = matcher();
+
+		TEST("node-local DNS %zu", i);
+		scan_objects(&result, &m, slice_of(rows[i].list));
+		show(&result, &text);
+		CHECK_STR(buffer_cstr(&text), rows[i].want);
+	}
+}
+
 static char *base64(const void *bytes, size_t len)
 {
 	char *text = alloc_bytes(len * 2 + 4);
@@ -126,6 +174,7 @@ static void test_secrets(void)
 
 int main(void)
 {
+	test_local_dns();
 	test_list();
 	test_secrets();
 	return test_done();
