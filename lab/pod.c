@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "lab/folder.h"
+#include "lab/local_dns.h"
 #include "lab/proc.h"
 #include "lab/proxy.h"
 #include "text/json.h"
@@ -205,6 +206,7 @@ static void pod_say(struct pod_run *run, const char *line)
 
 static void pod_look(void *data);
 static void pod_start(void *data);
+static void pod_crash(struct pod_run *run, const char *complaint);
 
 static void pod_look_after(struct pod_run *run, int64_t ms, loop_due *fn)
 {
@@ -228,6 +230,7 @@ static void pod_run_container(struct pod_run *run)
 {
 	struct lab *lab = run->node->lab;
 	const json_t *pod = pod_object(run);
+	auto_free char *complaint = local_dns_crash(lab, pod);
 	const char *name = json_path_text(pod, "spec.containers.0.name");
 	struct lab_process made = {
 		.env = pod_environment(lab, pod),
@@ -241,6 +244,10 @@ static void pod_run_container(struct pod_run *run)
 	made.args = json_pack("[s]", program);
 	pod_read_environment(run, made.env);
 	run->process = proc_start(run->node, &made);
+	if (complaint) {
+		pod_crash(run, complaint);
+		return;
+	}
 	run->failures = 0;
 	run->ready = run->kind != POD_CALICO;
 	pod_report(run, NULL);
@@ -256,6 +263,10 @@ static void pod_start(void *data)
 
 	run->timer = NULL;
 	if (!lab_any_server(node->lab)) {
+		pod_look_after(run, POD_RETRY_MS, pod_start);
+		return;
+	}
+	if (local_dns_missing(node->lab, pod)) {
 		pod_look_after(run, POD_RETRY_MS, pod_start);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "lab/api.h"
 #include "lab/keys.h"
+#include "lab/local_dns.h"
 #include "lab/node.h"
 #include "lab/objects.h"
 #include "lab/server.h"
@@ -206,6 +207,15 @@ static int scenario_half(struct lab *lab, struct error *err)
 			err);
 }
 
+/* With NodeLocal DNSCache, long ago. */
+static int scenario_local_dns(struct lab *lab, struct error *err)
+{
+	(void)err;
+	local_dns_make(lab);
+	loop_jump(lab->loop, 1200000);
+	return 0;
+}
+
 /* --- scenarios -------------------------------------------------------------------------------- */
 
 enum { SCENARIO_STEPS = 6 };
@@ -216,6 +226,7 @@ static const struct {
 	scenario_step *steps[SCENARIO_STEPS];
 } scenarios[] = {
 	{"healthy", "a whole cluster on one range", {0}},
+	{"local-dns", "the same with node-local DNS", {scenario_local_dns}},
 	{"incident-flag", "the flag was changed on every server, nothing else", {scenario_flags}},
 	{"incident-delete",
 	 "then default/kubernetes was deleted: the network plugin is dead, no Pod comes or goes",
