@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
+#include "step/rights.h"
 #include "step/rollout.h"
 #include "text/json.h"
 #include "text/local_dns.h"
@@ -475,6 +476,7 @@ static int local_dns_end_apply(struct step_context *context, const struct plan_s
 
 const struct step_kind step_local_dns = {
 	.name = "local-dns",
+	.rights = step_rights_local_dns,
 	.describe = local_dns_describe,
 	.check = local_dns_check,
 	.apply = local_dns_apply,
@@ -483,6 +485,7 @@ const struct step_kind step_local_dns = {
 
 const struct step_kind step_local_dns_end = {
 	.name = "local-dns-end",
+	.rights = step_rights_local_dns,
 	.describe = local_dns_end_describe,
 	.check = local_dns_end_check,
 	.apply = local_dns_end_apply,

@@ -37,5 +37,7 @@ extern const struct step_right step_rights_ranges[];
 extern const struct step_right step_rights_configuration[];
 extern const struct step_right step_rights_endpoint[];
 extern const struct step_right step_rights_restart[];
+/* NodeLocal DNSCache */
+extern const struct step_right step_rights_local_dns[];
 
 #endif

@@ -97,3 +97,12 @@ const struct step_right step_rights_restart[] = {
 	{"delete", "", "pods", STEP_RIGHT_NAMED, NULL, 0, 0},
 	{0},
 };
+
+const struct step_right step_rights_local_dns[] = {
+	{"create", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{"update", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{"delete", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{"patch", "apps", "daemonsets", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{"delete", "", "pods", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{0},
+};

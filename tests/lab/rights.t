@@ -25,7 +25,7 @@ look() {
 	grep -E '^(create|update|patch|delete)' "$tmp/asked" >"$out"
 	empty "$out" "$1: none of them writes"
 }
-look healthy '--to 10.17.0.0/16'
+look local-dns '--to 10.17.0.0/16'
 look incident-half-1.20 --repair
 
 # What a run changes it asks for (all but a tourniquet before), and asks for nothing that deploy/rbac-run.yaml does not grant.
@@ -47,7 +47,7 @@ run() {
 	"$rights" missing renumber-run "$KR_SRCDIR/deploy/rbac-read.yaml" "$KR_SRCDIR/deploy/rbac-run.yaml" <"$tmp/asked" >"$out"
 	empty "$out" "$1: all that it asks for is granted"
 }
-run healthy '--to 10.17.0.0/16'
+run local-dns '--to 10.17.0.0/16'
 run healthy-1.20 '--to 10.17.0.0/16'
 run incident-half --repair
 
