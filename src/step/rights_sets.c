@@ -99,9 +99,9 @@ const struct step_right step_rights_restart[] = {
 };
 
 const struct step_right step_rights_local_dns[] = {
-	{"create", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
-	{"update", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
-	{"delete", "", "configmaps", STEP_RIGHT_NAMED, NULL, 0, 0},
+	{"create", "", "configmaps", "kube-system", NULL, 0, 0},
+	{"update", "", "configmaps", "kube-system", NULL, 0, 0},
+	{"delete", "", "configmaps", "kube-system", NULL, 0, 0},
 	{"patch", "apps", "daemonsets", STEP_RIGHT_NAMED, NULL, 0, 0},
 	{"delete", "", "pods", STEP_RIGHT_NAMED, NULL, 0, 0},
 	{0},
