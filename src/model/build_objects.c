@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kube/condition.h"
 #include "kube/path.h"
 #include "text/json.h"
 
@@ -14,25 +15,16 @@ static const char *text_at(const json_t *object, const char *path)
 
 static bool condition_is(const json_t *object, const char *type, const char *status, bool missing)
 {
-	const json_t *condition;
-	size_t i;
+	const json_t *condition = kube_condition(object, type);
 
-	json_array_foreach(json_path(object, "status.conditions"), i, condition) {
-		if (json_path_is(condition, "type", type))
-			return json_path_is(condition, "status", status);
-	}
-	return missing;
+	return condition ? json_path_is(condition, "status", status) : missing;
 }
 
 static int64_t condition_since(const json_t *object, const char *type)
 {
-	const json_t *condition;
-	size_t i;
+	const json_t *condition = kube_condition(object, type);
 
-	json_array_foreach(json_path(object, "status.conditions"), i, condition)
-		if (json_path_is(condition, "type", type))
-			return build_time(condition, "lastTransitionTime");
-	return 0;
+	return condition ? build_time(condition, "lastTransitionTime") : 0;
 }
 
 static struct cluster_texts ingress_addresses(const struct build *b, const json_t *service)
@@ -165,8 +157,6 @@ static void build_service_cidrs(const struct build *b)
 				       sizeof(*c->service_cidrs));
 	json_array_foreach(json_path(b->document, "serviceCIDRs"), i, object) {
 		struct cluster_service_cidr *s = &c->service_cidrs[c->service_cidr_count++];
-		const json_t *condition;
-		size_t k;
 
 		s->name = text_at(object, "metadata.name") ? text_at(object, "metadata.name") : "";
 		s->uid = text_at(object, "metadata.uid");
@@ -174,12 +164,8 @@ static void build_service_cidrs(const struct build *b)
 		s->cidrs = build_texts(b, json_path(object, "spec.cidrs"));
 		s->ready = condition_is(object, "Ready", "True", true);
 		s->deleting = text_at(object, "metadata.deletionTimestamp") != NULL;
-		json_array_foreach(json_path(object, "status.conditions"), k, condition) {
-			if (json_path_is(condition, "type", "Ready")) {
-				s->reason = text_at(condition, "reason");
-				s->message = text_at(condition, "message");
-			}
-		}
+		s->reason = text_at(kube_condition(object, "Ready"), "reason");
+		s->message = text_at(kube_condition(object, "Ready"), "message");
 	}
 }
 

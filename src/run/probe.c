@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/condition.h"
 #include "run/probe_targets.h"
 #include "step/step.h"
 #include "text/json.h"
@@ -79,17 +80,6 @@ struct run_probe {
 
 /* ---- who asks, and what ---- */
 
-static bool probe_is_ready(const json_t *node)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach(json_path(node, "status.conditions"), i, condition)
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	return false;
-}
-
 static const char *probe_internal_address(const json_t *node)
 {
 	const json_t *address;
@@ -112,7 +102,8 @@ static void probe_take_node(struct run_probe *p, const json_t *node, size_t *lef
 		p->control_planes++;
 	if (!name)
 		return;
-	if (!probe_is_ready(node) || !node_pool_may_reach(p->options.pool, name)) {
+	if (!kube_condition_is(node, "Ready", "True") ||
+	    !node_pool_may_reach(p->options.pool, name)) {
 		(*left_out)++;
 		return;
 	}

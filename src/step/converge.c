@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/condition.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
 #include "step/rights.h"
@@ -146,18 +147,6 @@ static void converge_nodes_release(struct converge_nodes *nodes)
 }
 #define auto_converge_nodes __attribute__((cleanup(converge_nodes_release)))
 
-static bool converge_is_ready(const json_t *node)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach(json_path(node, "status.conditions"), i, condition) {
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	}
-	return false;
-}
-
 static void converge_add(struct step_context *context, const json_t *node,
 			 struct converge_nodes *ret)
 {
@@ -187,7 +176,7 @@ static int converge_find_nodes(struct step_context *context, struct converge_nod
 		return -1;
 	ret->names = alloc_array(json_array_size(ret->list) + 1, sizeof(char *));
 	json_array_foreach(ret->list, i, node) {
-		if (!converge_is_ready(node))
+		if (!kube_condition_is(node, "Ready", "True"))
 			continue;
 		if (context->pool &&
 		    node_pool_may_reach(context->pool, json_path_text(node, "metadata.name")))

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/condition.h"
 #include "model/cluster.h"
 #include "net/address.h"
 #include "step/service.h"
@@ -150,18 +151,6 @@ int step_pulse_configure(struct step_pulse *pulse, const char *config, unsigned 
 	return 0;
 }
 
-static bool pulse_is_ready(const json_t *node)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach(json_path(node, "status.conditions"), i, condition) {
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	}
-	return false;
-}
-
 static int pulse_look_nodes(struct step_context *context, struct step_pulse *pulse,
 			    unsigned *ret_minor, struct error *err)
 {
@@ -185,7 +174,7 @@ static int pulse_look_nodes(struct step_context *context, struct step_pulse *pul
 		if (slice_next(&rest, '.', &major) && slice_next(&rest, '.', &part) &&
 		    slice_to_u64(part, 9999, &minor) && minor < oldest)
 			oldest = (unsigned)minor;
-		if (!name || !pulse_is_ready(node))
+		if (!name || !kube_condition_is(node, "Ready", "True"))
 			continue;
 		if (context->pool && node_pool_may_reach(context->pool, name))
 			pulse->nodes[pulse->node_count++] = alloc_text(name);

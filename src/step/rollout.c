@@ -3,19 +3,9 @@
 
 #include <string.h>
 
+#include "kube/condition.h"
 #include "step/budget.h"
 #include "text/json.h"
-
-static bool rollout_node_is_ready(const json_t *node)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach(json_path(node, "status.conditions"), i, condition)
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	return false;
-}
 
 int step_rollout_down(struct step_context *context, json_t **ret, struct error *err)
 {
@@ -29,7 +19,7 @@ int step_rollout_down(struct step_context *context, json_t **ret, struct error *
 		return -1;
 	down = json_object();
 	json_array_foreach(nodes, i, node) {
-		if (!rollout_node_is_ready(node))
+		if (!kube_condition_is(node, "Ready", "True"))
 			json_object_set_new(down, json_path_text(node, "metadata.name"),
 					    json_true());
 	}

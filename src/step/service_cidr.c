@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "kube/condition.h"
 #include "model/cluster.h"
 #include "step/kinds.h"
 #include "step/rights.h"
@@ -29,17 +30,9 @@ int step_service_cidr_target(const struct plan_step *step, const char *member,
 
 bool step_service_cidr_ready(const json_t *object)
 {
-	const json_t *condition;
-	size_t i;
-
-	if (json_path_text(object, "metadata.deletionTimestamp"))
-		return false;
-	json_array_foreach(json_path(object, "status.conditions"), i, condition) {
-		if (json_path_is(condition, "type", "Ready"))
-			return json_path_is(condition, "status", "True");
-	}
 	/* Without a condition the allocator uses it, too, but its controller has not seen it yet. */
-	return false;
+	return !json_path_text(object, "metadata.deletionTimestamp") &&
+	       kube_condition_is(object, "Ready", "True");
 }
 
 static void cidr_describe(const struct plan_step *step, struct buffer *out)
