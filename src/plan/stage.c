@@ -11,7 +11,7 @@ static const struct {
 	const char *summary;
 } plan_stages[PLAN_STAGE_COUNT] = {
 	[PLAN_STAGE_TOURNIQUET] = {"tourniquet", "make dead old addresses answer again"},
-	[PLAN_STAGE_PREFLIGHT] = {"preflight", "back up objects and node files"},
+	[PLAN_STAGE_PREFLIGHT] = {"preflight", "see that it can be done, keep what was"},
 	[PLAN_STAGE_CERTIFICATES] = {"certificates",
 				     "old and new address in every API server's SANs"},
 	[PLAN_STAGE_CONFIGURATION] = {"configuration", "what kubeadm will read next time"},
