@@ -6,6 +6,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -39,6 +40,7 @@ struct http {
 	unsigned int chain_count;
 	gnutls_privkey_t key;
 	struct http_stream *streams;
+	size_t greeting; /* connections that asked nothing yet, and may be in a handshake */
 	bool closing;
 	bool resumed; /* streams of it go on */
 	struct http *next;
@@ -316,6 +318,42 @@ static enum MHD_Result http_answer(struct http *h, struct MHD_Connection *connec
 	return result;
 }
 
+/* Of a connection. */
+struct http_guest {
+	bool greeting;
+};
+
+static void http_connection(void *data, struct MHD_Connection *connection, void **context,
+			    enum MHD_ConnectionNotificationCode code)
+{
+	struct http *h = data;
+	struct http_guest *guest = *context;
+
+	(void)connection;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		guest = ALLOC_NEW(struct http_guest);
+		guest->greeting = true;
+		h->greeting++;
+		*context = guest;
+	} else if (guest) {
+		h->greeting -= guest->greeting;
+		free(guest);
+		*context = NULL;
+	}
+}
+
+static void http_greeted(struct http *h, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct http_guest *guest = info ? info->socket_context : NULL;
+
+	if (guest && guest->greeting) {
+		guest->greeting = false;
+		h->greeting--;
+	}
+}
+
 static enum MHD_Result http_access(void *data, struct MHD_Connection *connection, const char *path,
 				   const char *method, const char *version, const char *upload,
 				   size_t *upload_len, void **state)
@@ -325,6 +363,7 @@ static enum MHD_Result http_access(void *data, struct MHD_Connection *connection
 
 	(void)version;
 	if (!call) {
+		http_greeted(h, connection);
 		call = ALLOC_NEW(struct http_call);
 		call->body.max = LIMIT_HTTP_BODY;
 		*state = call;
@@ -355,13 +394,15 @@ static void http_completed(void *data, struct MHD_Connection *connection, void *
 
 /* --- the server ------------------------------------------------------------------------------- */
 
-/* MHD_run may leave work that needs no new event. */
+/* MHD_run may leave work that needs no new event. Of a handshake that waits for the client it says so,
+ * too, and hashes all of it again each time that it is called. */
 static void http_run(struct http *h)
 {
 	MHD_UNSIGNED_LONG_LONG wait;
+	int times = h->greeting ? 2 : 100;
 
 	http_running = h;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < times; i++) {
 		MHD_run(h->daemon);
 		if (MHD_get_timeout(h->daemon, &wait) != MHD_YES || wait > 0)
 			break;
@@ -411,12 +452,12 @@ struct http *http_open(struct loop *loop, const char *address, uint16_t port, ht
 	h->handler = handler;
 	h->data = data;
 	inet_pton(AF_INET, address, &to.sin_addr);
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, port,
-				     NULL, NULL, http_access, h, MHD_OPTION_SOCK_ADDR, &to,
-				     MHD_OPTION_HTTPS_CERT_CALLBACK, http_retrieve,
-				     MHD_OPTION_HTTPS_PRIORITIES, http_priorities,
-				     MHD_OPTION_NOTIFY_COMPLETED, http_completed, h,
-				     MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME, port, NULL, NULL,
+		http_access, h, MHD_OPTION_SOCK_ADDR, &to, MHD_OPTION_HTTPS_CERT_CALLBACK,
+		http_retrieve, MHD_OPTION_HTTPS_PRIORITIES, http_priorities,
+		MHD_OPTION_NOTIFY_COMPLETED, http_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+		http_connection, h, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
 	info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		free(h);
