@@ -56,15 +56,21 @@ static int delete_slices(struct step_context *context, const struct plan_step *s
 	return 0;
 }
 
+/* Killed behind the delete, a run finds nothing to delete any more. */
 static int delete_apply(struct step_context *context, const struct plan_step *step,
 			struct error *err)
 {
 	struct kube_target target;
+	bool gone = false;
 
-	if (step_service_target(step, &target, err) < 0 ||
-	    step_alias_owned(context, &target, err) < 0 || delete_slices(context, step, err) < 0)
+	if (delete_check(context, step, &gone, err) < 0 ||
+	    step_service_target(step, &target, err) < 0)
 		return -1;
-	return kube_client_delete(context->kube, &target, NULL, err);
+	if (!gone && step_alias_owned(context, &target, err) < 0)
+		return -1;
+	if (delete_slices(context, step, err) < 0)
+		return -1;
+	return kube_client_remove(context->kube, &target, NULL, err);
 }
 
 const struct step_kind step_alias_delete = {
