@@ -229,7 +229,8 @@ static void workload_daemon_set(struct lab *lab, const json_t *workload, const j
 			continue;
 		workload_make(lab, workload, workload, "DaemonSet", name, revision, &lab->nodes[n]);
 	}
-	if (count.victim && (count.victim_down || count.ready == wanted))
+	if (count.victim && (count.victim_down || count.ready == wanted) &&
+	    !json_path_is(workload, "spec.updateStrategy.type", "OnDelete"))
 		workload_end(lab, count.victim);
 	workload_report(lab, "daemonsets", workload,
 			json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "desiredNumberScheduled", wanted,
