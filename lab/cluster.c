@@ -29,7 +29,8 @@ enum { CLUSTER_PORT = 6443, CLUSTER_TRIES = 200 };
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-static bool cluster_is_free(unsigned int net, unsigned int low, unsigned int port)
+/* The socket that shows it, or -1. */
+static int cluster_try(unsigned int net, unsigned int low, unsigned int port)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -37,7 +38,16 @@ static bool cluster_is_free(unsigned int net, unsigned int low, unsigned int por
 
 	to.sin_addr.s_addr = htonl(127U << 24 | net << 16 | 15U << 8 | low);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	return fd >= 0 && bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && listen(fd, 1) == 0;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || listen(fd, 1) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+static bool cluster_is_free(unsigned int net, unsigned int low, unsigned int port)
+{
+	auto_close int fd = cluster_try(net, low, port);
+
+	return fd >= 0;
 }
 
 /* 127.NET.15.x is a network of its own for each lab, without anybody's leave. */
@@ -49,7 +59,11 @@ static int cluster_choose_net(struct lab *lab, struct error *err)
 		unsigned int net = (first + i) % 250 + 2;
 		unsigned int port = CLUSTER_PORT + (i >= CLUSTER_TRIES / 2 ? i : 0);
 
-		if (cluster_is_free(net, 254, port) && cluster_is_free(net, 121, port)) {
+		if (!cluster_is_free(net, 254, port) || !cluster_is_free(net, 121, port))
+			continue;
+		/* kept, for labs that open later, or open and close */
+		lab->claim = cluster_try(net, 253, port);
+		if (lab->claim >= 0) {
 			lab->net = net;
 			lab->port = (uint16_t)port;
 			lab->endpoint = alloc_format("127.%u.15.254", net);
@@ -162,6 +176,7 @@ struct lab *cluster_new(const struct lab_options *options, const char *folder, c
 	lab->store = store_new();
 	lab->folder = alloc_text(folder);
 	lab->program = alloc_text(program);
+	lab->claim = -1;
 	lab->agent = alloc_text(agent);
 	lab->bitmap_range = alloc_text(LAB_OLD_RANGE);
 	lab->bitmap = json_object();
@@ -300,6 +315,8 @@ void cluster_free(struct lab *lab)
 	json_decref(lab->deeds);
 	guard_free(lab->guard);
 	notice_free(lab->notice);
+	if (lab->claim >= 0)
+		close(lab->claim);
 	free(lab->bitmap_range);
 	free(lab->folder);
 	free(lab->program);

@@ -131,6 +131,7 @@ struct lab {
 	char *ca;		/* PEM */
 	uint16_t port;		/* of every API server, and of the balanced address */
 	unsigned int net;	/* 127.NET.x.y are the nodes' addresses */
+	int claim;		/* a socket that keeps others off that network */
 	bool open;		/* it listens */
 	int status;		/* exit status of the command that was run in it */
 	struct lab_node *nodes; /* owned */
