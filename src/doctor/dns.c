@@ -174,6 +174,38 @@ static void no_dns(const struct patient *p, struct finding_list *list)
 	finding_evidence(f, "Service/kube-system/kube-dns: not found");
 }
 
+/* NodeLocal DNSCache answers on every node at the addresses that it was given, whoever has them. One
+ * beside that of kube-dns is right for as long as an alias answers there, too. */
+static void local_dns(const struct patient *p, struct finding_list *list)
+{
+	const struct cluster *c = p->cluster;
+
+	for (size_t i = 0; p->dns_address && i < c->local_dns_count; i++) {
+		const struct cluster_local_dns *dns = &c->local_dns[i];
+		const char *wrong = wrong_dns(p, &dns->addresses);
+		bool beside = cluster_texts_contain(&dns->addresses, p->dns_address);
+		auto_free char *subject = NULL;
+		struct finding *f;
+
+		if (!wrong || (beside && !is_dead(c, wrong)))
+			continue;
+		subject = alloc_format("DaemonSet/%s/%s", dns->namespace_, dns->name);
+		f = finding_add(list, "KR406", FINDING_WARNING, subject);
+		finding_message(f, "node-local DNS listens at %s, %s %s", wrong,
+				beside ? "beside the address of kube-dns," : "but kube-dns is",
+				p->dns_address);
+		if (dns->config_map)
+			finding_remedy(f, DOCTOR_REPAIR);
+		else
+			finding_remedy(f,
+				       "its Corefile is in none of its ConfigMaps: give it %s in "
+				       "both, the Corefile and the argument -localip",
+				       p->dns_address);
+		finding_evidence(f, "%s: listens at %s", subject, wrong);
+		finding_evidence(f, "Service/kube-system/kube-dns: clusterIP %s", p->dns_address);
+	}
+}
+
 void doctor_dns(const struct patient *p, struct finding_list *list)
 {
 	kubelet_map(p, list);
@@ -181,4 +213,5 @@ void doctor_dns(const struct patient *p, struct finding_list *list)
 	not_tenth(p, list);
 	nameservers(p, list);
 	no_dns(p, list);
+	local_dns(p, list);
 }

@@ -23,6 +23,7 @@ doctor() {
 }
 
 doctor healthy 0
+doctor local-dns 0
 doctor healthy-1.33 0
 doctor healthy-1.32 0
 doctor healthy-1.20 0

@@ -49,6 +49,8 @@ static const struct {
 	{"tests/data/doctor/dns-moved-kubelet-not", "KR402", true},
 	{"tests/data/doctor/dns-moved-kubelet-not", "KR403", false},
 	{"tests/data/doctor/incident-flag-1.36", "KR403", true},
+	{"tests/data/doctor/dns-local-behind", "KR406", true},
+	{"tests/data/doctor/dns-local-baked", "KR406", false},
 };
 
 static const struct finding *finding_of(const struct finding_list *list, const char *code)
