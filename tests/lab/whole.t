@@ -22,7 +22,7 @@ whole() {
 	has "$out" 'the cluster is whole on 10.17.0.0/16' "$scenario: whole"
 }
 
-for scenario in incident-flag incident-delete incident-gone incident-pinned incident-certs-1of3 incident-certs-all \
+for scenario in incident-flag incident-delete incident-local-dns incident-gone incident-pinned incident-certs-1of3 incident-certs-all \
 	incident-half incident-delete-1.32 incident-half-1.32 incident-delete-1.20; do
 	whole $scenario --repair
 done
