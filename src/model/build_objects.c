@@ -288,6 +288,7 @@ static void build_pod(const struct build *b, struct cluster_pod *p, const json_t
 	p->host_network = json_path_bool(object, "spec.hostNetwork", false);
 	p->ready = condition_is(object, "Ready", "True", false);
 	p->ready_since_s = p->ready ? condition_since(object, "Ready") : 0;
+	p->grace_s = json_path_int(object, "spec.terminationGracePeriodSeconds", -1);
 	p->started_s = build_time(object, "status.startTime");
 	p->created_s = build_time(object, "metadata.creationTimestamp");
 	p->reads_services_endpoint = reads_endpoint_map(json_path(object, "spec.containers")) ||

@@ -190,6 +190,7 @@ struct cluster_pod {
 	bool ready;
 	int64_t ready_since_s;		 /* when it became so, 0: it is not, or unknown */
 	int64_t started_s;		 /* status.startTime */
+	int64_t grace_s;		 /* terminationGracePeriodSeconds; -1: not said */
 	unsigned int restarts;		 /* sum over its containers */
 	const char *waiting_reason;	 /* first container that waits: CrashLoopBackOff, … */
 	int64_t last_ended_s;		 /* when a container of it ended last, 0: none did */
@@ -439,6 +440,8 @@ const struct cluster_service_cidr *cluster_default_cidr(const struct cluster *cl
  */
 json_t *cluster_certificate_names(const struct cluster *cluster, const struct cluster_node *node);
 
+/* True when all of `wanted` (object of texts; a Service's selector) are among these labels. */
+bool cluster_has_labels(const json_t *labels, const json_t *wanted);
 /* True when a label selector ({matchLabels, matchExpressions}; empty: all) selects these labels. */
 bool cluster_selects(const json_t *selector, const json_t *labels);
 

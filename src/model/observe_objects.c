@@ -29,6 +29,7 @@ static const char *const pod_fields[] = {
 	"spec.nodeName",
 	"spec.dnsPolicy",
 	"spec.hostNetwork",
+	"spec.terminationGracePeriodSeconds",
 	"status.phase",
 	"status.startTime",
 	"status.podIP",

@@ -37,17 +37,25 @@ static bool select_expression(const json_t *expression, const json_t *labels)
 	return strcmp(verb, "DoesNotExist") == 0 && !value;
 }
 
-bool cluster_selects(const json_t *selector, const json_t *labels)
+bool cluster_has_labels(const json_t *labels, const json_t *wanted)
 {
-	const json_t *expression;
 	const char *key;
 	json_t *value;
-	size_t i;
 
-	json_object_foreach(json_object_get(selector, "matchLabels"), key, value) {
+	json_object_foreach((json_t *)(uintptr_t)wanted, key, value) {
 		if (!json_equal(json_object_get(labels, key), value))
 			return false;
 	}
+	return true;
+}
+
+bool cluster_selects(const json_t *selector, const json_t *labels)
+{
+	const json_t *expression;
+	size_t i;
+
+	if (!cluster_has_labels(labels, json_object_get(selector, "matchLabels")))
+		return false;
 	json_array_foreach(json_object_get(selector, "matchExpressions"), i, expression) {
 		if (!select_expression(expression, labels))
 			return false;

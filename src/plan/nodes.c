@@ -195,8 +195,10 @@ static void workloads_add(struct planner *p, const struct plan_workload *w, json
 	else if (strcmp(p->request->restart, "none") == 0)
 		plan_note(p->plan, "%s holds old addresses; --restart none leaves it to you",
 			  json_string_value(json_object_get(object, "subject")));
-	else
+	else {
+		planner_note_crowd(p, w);
 		json_array_append(wave, object);
+	}
 }
 
 /* The network plugin alone and first, then cluster DNS and its like, then the rest in waves. */

@@ -56,6 +56,10 @@ void planner_notes(struct planner *p);
 void planner_find_moves(struct planner *p);
 bool planner_service_is(const struct cluster_service *s, const char *namespace_, const char *name);
 
+struct plan_workload;
+/* Leaves a note when more Services stand before these Pods than endpoints follow in time. */
+void planner_note_crowd(struct planner *p, const struct plan_workload *w);
+
 bool planner_migrates(const struct planner *p);
 
 /* tourniquet */

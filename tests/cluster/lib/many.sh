@@ -72,9 +72,19 @@ many_create() {
 	sed "s|@CA@|$authority|" "$LIB/../workloads/extension.yaml" | kc apply -f - >&2
 	kc -n shop rollout status deployment/extension --timeout=120s >&2
 	kc wait --for=condition=Available apiservice/v1.renumber.test --timeout=60s >&2
+	many_patience echo
+	many_patience extension
 	many_services | kc create -f - >/dev/null
 	sed "s|@CA@|$authority|" "$LIB/../workloads/webhook.yaml" | kc apply -f - >&2
 	wait_until 60 1 many_webhook_works || die "the webhook is not called"
+}
+
+# many_patience DEPLOYMENT: its Pods go on for long enough. The controller-manager writes
+# endpoints 20 times a second, and these stand behind hundreds of Services and aliases.
+many_patience() {
+	kc -n shop patch deployment "$1" -p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":90,
+		"containers":[{"name":"'"$1"'","env":[{"name":"DRAIN_SECONDS","value":"75"}]}]}}}}' >&2
+	kc -n shop rollout status deployment/"$1" --timeout=180s >&2
 }
 
 many_webhook_works() {

@@ -18,7 +18,7 @@
 #define PORTS 8
 #define CLIENTS 1000
 #define IDLE_SECONDS 10
-#define DRAIN_SECONDS 6
+#define DRAIN_SECONDS 6 /* unless the environment has a DRAIN_SECONDS of its own */
 
 struct client {
 	int port;
@@ -29,11 +29,12 @@ static struct pollfd polled[2 * PORTS + CLIENTS];
 static struct client clients[2 * PORTS + CLIENTS];
 static size_t n_polled, n_fixed;
 static char host[64];
+static unsigned int drain_s = DRAIN_SECONDS;
 
 static void on_term(int signal)
 {
 	(void)signal;
-	alarm(DRAIN_SECONDS);
+	alarm(drain_s);
 }
 
 static void on_alarm(int signal)
@@ -129,6 +130,8 @@ int main(int argc, char **argv)
 	signal(SIGALRM, on_alarm);
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);
+	if (getenv("DRAIN_SECONDS"))
+		drain_s = (unsigned int)strtoul(getenv("DRAIN_SECONDS"), NULL, 10);
 	gethostname(host, sizeof(host) - 1);
 	for (a = 1; a < argc && a <= PORTS; a++) {
 		listen_on((int)strtol(argv[a], NULL, 10), SOCK_STREAM);

@@ -20,17 +20,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DRAIN_SECONDS 6
+#define DRAIN_SECONDS 6 /* unless the environment has a DRAIN_SECONDS of its own */
 #define REQUEST_MAX (1024 * 1024)
 
 static SSL_CTX *tls;
 static volatile sig_atomic_t ending;
+static unsigned int drain_s = DRAIN_SECONDS;
 
 static void on_term(int signal)
 {
 	(void)signal;
 	ending = 1;
-	alarm(DRAIN_SECONDS);
+	alarm(drain_s);
 }
 
 static void on_alarm(int signal)
@@ -190,6 +191,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	signal(SIGALRM, on_alarm);
+	if (getenv("DRAIN_SECONDS"))
+		drain_s = (unsigned int)strtoul(getenv("DRAIN_SECONDS"), NULL, 10);
 	signal(SIGTERM, on_term);
 	signal(SIGPIPE, SIG_IGN);
 	tls = SSL_CTX_new(TLS_server_method());
