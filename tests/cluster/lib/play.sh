@@ -110,6 +110,7 @@ play_one() {
 	cluster_open "$3"
 	REGIME=$(play_regime "$1")
 	kills_plan "$2"
+	[ -n "$SLOWER" ] || SLOWER=$(scenario_slower "$2")
 	PLAY_START=$SECONDS
 	trap 'echo $((SECONDS - PLAY_START)) >"$RESULT/seconds"' EXIT
 	workloads_create

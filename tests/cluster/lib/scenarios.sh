@@ -70,6 +70,17 @@ scenario_proxy() {
 	esac
 }
 
+# scenario_slower NAME: the probes' own work must not be what is measured
+scenario_slower() {
+	if [ "$(nproc)" -ge 4 ]; then
+		echo 1
+	elif [ "$1" = migrate-300 ]; then
+		echo 4
+	else
+		echo 2
+	fi
+}
+
 # scenario_play NAME: of those that begin on a healthy cluster
 scenario_play() {
 	case $1 in
