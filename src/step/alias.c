@@ -79,7 +79,7 @@ static int alias_check(struct step_context *context, const struct plan_step *ste
 	*ret_done =
 		service && (step_alias_by_status(step) ? step_alias_claims(service, addresses)
 						       : step_service_holds(service, addresses));
-	return 0;
+	return *ret_done ? step_alias_has_slices(context, step, ret_done, err) : 0;
 }
 
 /* The alias answers in the families in which the original does: the address of a second family has
@@ -322,6 +322,31 @@ int step_alias_slices(struct step_context *context, const struct plan_step *step
 		return -1;
 	if (json_is_true(json_object_get(step->parameters, "copyEndpoints")))
 		return step_alias_copy_slices(context, step, err);
+	return 0;
+}
+
+int step_alias_has_slices(struct step_context *context, const struct plan_step *step, bool *ret,
+			  struct error *err)
+{
+	const char *space = step_optional_text(step, "namespace");
+	bool copies = json_is_true(json_object_get(step->parameters, "copyEndpoints"));
+	auto_json json_t *slices = NULL;
+	auto_json json_t *originals = NULL;
+	const json_t *slice;
+	size_t i;
+
+	*ret = true;
+	if (!copies && !json_object_get(step->parameters, "endpoints"))
+		return 0;
+	if (step_slices(context, space, step_optional_text(step, "name"), &slices, err) < 0)
+		return -1;
+	json_array_foreach(slices, i, slice)
+		if (step_slice_is_ours(slice))
+			return 0;
+	if (copies &&
+	    step_slices(context, space, step_optional_text(step, "of"), &originals, err) < 0)
+		return -1;
+	*ret = copies && json_array_size(originals) == 0;
 	return 0;
 }
 

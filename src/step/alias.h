@@ -20,6 +20,11 @@ json_t *step_alias_object(const struct step_context *context, const struct plan_
 must_check int step_alias_create(struct step_context *context, const struct plan_step *step,
 				 const json_t *original, struct error *err);
 
+/* Whether the slices are there that step_alias_slices() writes; true where a controller writes them. A
+ * Service without them takes an address and answers nobody. */
+must_check int step_alias_has_slices(struct step_context *context, const struct plan_step *step,
+				     bool *ret, struct error *err);
+
 /* Writes the slices that nobody else does: those of "endpoints", copies where "copyEndpoints". */
 must_check int step_alias_slices(struct step_context *context, const struct plan_step *step,
 				 const json_t *original, struct error *err);

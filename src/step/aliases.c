@@ -117,6 +117,10 @@ static int aliases_check(struct step_context *context, const struct plan_step *s
 		return -1;
 	for (size_t i = 0; i < a.group.count; i++)
 		done = done && (!a.originals[i] || aliases_is_done(&a, i));
+	for (size_t i = 0; done && i < a.group.count; i++)
+		if (a.originals[i] &&
+		    step_alias_has_slices(context, &a.group.items[i], &done, err) < 0)
+			return -1;
 	*ret_done = done;
 	return 0;
 }

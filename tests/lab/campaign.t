@@ -17,9 +17,14 @@ JOBS=2 VERBOSE=1 PATIENCE=1 "$KR_SRCDIR/tools/campaign" 4 7 >"$out" 2>"$err" || 
 is "$status" 0 'and not done again'
 
 status=0
-unset RESULTS
+export RESULTS=
 SABOTAGE=1 "$KR_SRCDIR/tools/campaign" 2 7 1 >"$out" 2>"$err" || status=$?
 is "$status" 1 'a lost Service is a violation'
 has "$out" 'Service shop/plain is gone' 'and is named'
 is "$(tail -n 1 "$out" | sed 's/ kills.*//')" 'runs 1 violations 1' 'and counted'
+
+status=0
+JOBS=2 FROM=1 TO=6 "$KR_SRCDIR/tools/campaign" --every incident-delete cut-before resume >"$out" 2>"$err" || status=$?
+is "$status" 0 'an alias has its endpoints, whichever of its requests is cut'
+has "$out" 'runs 6 violations 0' 'each of the first changes was harmed'
 done_testing
