@@ -6,7 +6,8 @@
 # make bench [ONLY=NAME]   one line for each ratio
 # make demo                the main job, shown
 # make campaign RUNS=20 SEED=1 [ONLY=I]   harm done to runs in the lab, and what must hold after it (JOBS at a time)
-# make campaign-every [STEP=N]   each change of a repair and of a migration in each regime harmed in turn
+# make campaign-every [STEP=N] [ANY=1]   each change of a repair and of a migration in each regime harmed in turn
+# make campaign-summary    what campaigns have done so far, by commit
 # make install DESTDIR= PREFIX=/usr/local
 # make fuzz [ONLY=NAME] [FUZZ_SECONDS=10], make coverage, make dist, make distcheck, make clean
 # SAN=address,undefined    sanitizers, objects in build-address,undefined/
@@ -66,7 +67,7 @@ TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/api/*.c tests/cli/*.
 REPLAY := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 TESTS := $(UNIT) $(REPLAY) $(wildcard tests/data/*.t tests/api/*.t tests/cli/*.t tests/lab/*.t)
-.PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo campaign campaign-every install fuzz fuzz-programs \
+.PHONY: all check check-run test-programs bench-programs objects check-cluster bench demo campaign campaign-every campaign-summary install fuzz fuzz-programs \
 	coverage dist distcheck clean FORCE
 all: $(CLI) $(AGENT) $(LAB)
 
@@ -208,6 +209,9 @@ campaign-every:
 	@tools/install-deps
 	@+$(MAKE) --no-print-directory $(parallel) all
 	$(Q)KR_BUILD=$(abspath $(BUILD)) JOBS=$(JOBS) tools/campaign --every all
+
+campaign-summary:
+	$(Q)tools/campaign --sum doc/campaign-results.jsonl
 
 fuzz:
 	@+$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/fuzz SAN=fuzzer-no-link,address,undefined \
