@@ -41,6 +41,7 @@ void build_local_dns(const struct build *b)
 			.name = json_path_text(item, "name"),
 			.config_map = json_path_text(item, "configMap"),
 			.corefile = json_path_text(item, "corefile"),
+			.leaves_addresses = json_path_bool(item, "leavesAddresses", false),
 		};
 
 		if (!dns.namespace_ || !dns.name)

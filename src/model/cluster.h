@@ -208,6 +208,7 @@ struct cluster_local_dns {
 	struct cluster_texts addresses; /* of its argument -localip */
 	const char *config_map;		/* the volume with its Corefile; NULL: none was found */
 	const char *corefile;
+	bool leaves_addresses; /* on the node, when it ends (-skipteardown) */
 	const char *pinned_by; /* a field manager that writes its Pod template; NULL: none */
 };
 

@@ -7,7 +7,7 @@
 #include "text/local_dns.h"
 
 /*
- * NodeLocal DNSCache in kube-system: the one argument and the one text that say at which addresses it
+ * NodeLocal DNSCache in kube-system: the arguments and the text that say at which addresses it
  * listens. Of the other DaemonSets, and of the rest of this one's command line, nothing is kept.
  */
 #define LOCAL_DNS_KEY "Corefile"
@@ -81,6 +81,8 @@ static int local_dns_page(void *data, const json_t *items, bool first, struct er
 				 json_path(object, "metadata.namespace"), "name",
 				 json_path(object, "metadata.name"), "addresses", addresses,
 				 "managers", local_dns_managers(object));
+		if (local_dns_leaves_addresses(template))
+			json_object_set_new(item, "leavesAddresses", json_true());
 		json_array_append_new(list->items, item);
 		if (local_dns_corefile(list->kube, template, item, err) < 0)
 			return -1;

@@ -80,6 +80,13 @@ static void local_dns_say(struct planner *p, const struct cluster_local_dns *dns
 		  "finalize: for a moment its cache does not answer there, and who asks then has "
 		  "to ask again",
 		  subject);
+	if (dns->leaves_addresses)
+		plan_note(
+			p->plan,
+			"%s has the argument -skipteardown: what it no longer listens at stays on "
+			"its interface (nodelocaldns) and in rules of each node, until that is "
+			"started anew or somebody takes it away there",
+			subject);
 	if (!dns->pinned_by)
 		return;
 	if (!planner_migrates(p)) {

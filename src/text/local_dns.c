@@ -5,18 +5,16 @@
 
 #include "text/json.h"
 
-#define LOCAL_DNS_ARGUMENT "localip"
-
-/* Of "-localip": where its value begins, when it is in the same word; "" when the next word is it;
- * NULL: another word. */
-static const char *localip_value(const char *word)
+/* Of "-NAME": where its value begins, when it is in the same word; "" when it is not; NULL: another
+ * word. */
+static const char *argument_value(const char *word, const char *name)
 {
 	if (!word || *word != '-')
 		return NULL;
 	word += word[1] == '-' ? 2 : 1;
-	if (strncmp(word, LOCAL_DNS_ARGUMENT, strlen(LOCAL_DNS_ARGUMENT)) != 0)
+	if (strncmp(word, name, strlen(name)) != 0)
 		return NULL;
-	word += strlen(LOCAL_DNS_ARGUMENT);
+	word += strlen(name);
 	if (*word == '\0')
 		return word;
 	return *word == '=' ? word + 1 : NULL;
@@ -26,7 +24,8 @@ static const char *localip_value(const char *word)
 static bool find_localip(const json_t *words, size_t *ret_at, const char **ret_value)
 {
 	for (size_t i = 0; i < json_array_size(words); i++) {
-		const char *value = localip_value(json_string_value(json_array_get(words, i)));
+		const char *value =
+			argument_value(json_string_value(json_array_get(words, i)), "localip");
 
 		if (!value)
 			continue;
@@ -54,6 +53,27 @@ char *local_dns_addresses(const json_t *template)
 				return slice_dup(slice_of(value));
 	}
 	return NULL;
+}
+
+bool local_dns_leaves_addresses(const json_t *template)
+{
+	const json_t *container;
+	const json_t *word;
+	size_t i;
+	size_t k;
+
+	json_array_foreach(json_path(template, "spec.containers"), i, container) {
+		for (size_t list = 0; list < WORD_LISTS; list++) {
+			json_array_foreach(json_object_get(container, word_lists[list]), k, word) {
+				const char *value =
+					argument_value(json_string_value(word), "skipteardown");
+
+				if (value && !strchr("0fF", *value ? *value : 't'))
+					return true;
+			}
+		}
+	}
+	return false;
 }
 
 const char *local_dns_config_map(const json_t *template, size_t i)

@@ -15,6 +15,10 @@
 /* The value of -localip; NULL when no container has it. The caller frees. */
 char *local_dns_addresses(const json_t *template);
 
+/* It has the argument -skipteardown: when it ends, its addresses stay on the node, and the rules that
+ * keep others from answering there (cmd/node-cache/app/cache_app.go: TeardownNetworking). */
+bool local_dns_leaves_addresses(const json_t *template);
+
 /* The name of the i-th ConfigMap among the volumes; NULL behind the last. Borrowed. */
 const char *local_dns_config_map(const json_t *template, size_t i);
 

@@ -136,8 +136,32 @@ static void test_edited(void)
 	CHECK_STR(local_dns_config_map(template, 2), NULL);
 }
 
+static void test_leaves(void)
+{
+	static const struct {
+		const char *argument;
+		bool leaves;
+	} cases[] = {
+		{"-skipteardown", true},    {"--skipteardown=true", true},
+		{"-skipteardown=1", true},  {"-skipteardown=false", false},
+		{"-skipteardown=0", false}, {"--skipteardown=F", false},
+		{"-skipteardowns", false},  {"skipteardown", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		auto_free char *text =
+			alloc_format("{\"spec\":{\"containers\":[{\"args\":[\"-x\",\"%s\"]}]}}",
+				     cases[i].argument);
+		auto_json json_t *template = parse(text);
+
+		TEST("%s leaves its addresses: %d", cases[i].argument, cases[i].leaves);
+		CHECK(local_dns_leaves_addresses(template) == cases[i].leaves);
+	}
+}
+
 int main(void)
 {
+	test_leaves();
 	test_names();
 	test_recognised();
 	test_edited();
