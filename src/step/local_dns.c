@@ -27,7 +27,9 @@
 
 #define LOCAL_DNS_KEY "Corefile"
 #define LOCAL_DNS_TRIES 5
+/* A controller may do one node after the other. */
 #define LOCAL_DNS_MS ((int64_t)15 * 60 * 1000)
+#define LOCAL_DNS_NODE_MS ((int64_t)60 * 1000)
 
 struct local_dns {
 	struct kube_target set;
@@ -35,6 +37,7 @@ struct local_dns {
 	struct kube_target copy; /* ours */
 	struct corefile_move *moves;
 	size_t count;
+	int64_t nodes; /* that have a Pod of it; 0: not looked at yet */
 };
 
 static void local_dns_release(struct local_dns *dns)
@@ -139,8 +142,8 @@ static bool local_dns_is_stale(const json_t *pod, const void *data)
 
 /* *ret_over: every node that is up has Pods of the present template. `former`: what the others
  * mount, which are deleted where the controller does not. */
-static int local_dns_roll(struct step_context *context, const struct local_dns *dns,
-			  const char *former, bool *ret_over, struct error *err)
+static int local_dns_roll(struct step_context *context, struct local_dns *dns, const char *former,
+			  bool *ret_over, struct error *err)
 {
 	auto_json json_t *set = NULL;
 	auto_json json_t *down = NULL;
@@ -150,6 +153,7 @@ static int local_dns_roll(struct step_context *context, const struct local_dns *
 	    step_rollout_down(context, &down, err) < 0)
 		return -1;
 	missing = json_object_size(down);
+	dns->nodes = json_path_int(set, "status.desiredNumberScheduled", 0);
 	*ret_over = !set || step_rollout_is_over(set, /* daemon_set= */ true, missing);
 	if (*ret_over || !former || !step_rollout_is_ours(set, /* daemon_set= */ true, missing))
 		return 0;
@@ -167,7 +171,7 @@ static int local_dns_is_over(struct step_context *context, const struct plan_ste
 }
 
 static int local_dns_await(struct step_context *context, const struct plan_step *step,
-			   const struct local_dns *dns, const char *former, struct error *err)
+			   struct local_dns *dns, const char *former, struct error *err)
 {
 	bool over = false;
 
@@ -176,7 +180,8 @@ static int local_dns_await(struct step_context *context, const struct plan_step 
 	if (over)
 		return 0;
 	context->say(context, "waiting until the Pods of %s are new and ready", step->subject);
-	return step_wait(context, step, local_dns_is_over, 1000, LOCAL_DNS_MS,
+	return step_wait(context, step, local_dns_is_over, 1000,
+			 LOCAL_DNS_MS + dns->nodes * LOCAL_DNS_NODE_MS,
 			 "Pods of node-local DNS are not all replaced and ready; look with "
 			 "'kubectl get pods -A'",
 			 err);
