@@ -168,28 +168,40 @@ static int restart_at(struct step_context *context, const struct plan_step *step
 	return 0;
 }
 
-/* One that is gone is restarted enough. */
+static bool restart_is_stale(const json_t *pod, const void *data)
+{
+	const char *at = data;
+	const char *created = json_path_text(pod, "metadata.creationTimestamp");
+
+	return created && strcmp(created, at) < 0;
+}
+
+/* One that is gone is restarted enough. What only a node that is down keeps is left to it, and to
+ * 'resume' when it is back; with `act` what it keeps on other nodes is not. */
 static int restart_is_done(struct step_context *context, const json_t *workload, const char *at,
-			   bool *ret_done, struct error *err)
+			   bool act, bool *ret_done, struct error *err)
 {
 	auto_json json_t *object = NULL;
 	auto_json json_t *down = NULL;
 	struct kube_target target;
 	const char *stamp;
+	bool daemon_set;
 
 	if (restart_find(context, workload, &target, &object, err) < 0 ||
 	    step_rollout_down(context, &down, err) < 0)
 		return -1;
 	stamp = object ? restart_stamp(object) : at;
-	*ret_done =
-		!object || (stamp && strcmp(stamp, at) >= 0 &&
-			    step_rollout_is_over(object, strcmp(target.plural, "daemonsets") == 0,
-						 json_object_size(down)));
-	return 0;
+	daemon_set = strcmp(target.plural, "daemonsets") == 0;
+	*ret_done = !object || (stamp && strcmp(stamp, at) >= 0 &&
+				step_rollout_is_over(object, daemon_set, json_object_size(down)));
+	if (*ret_done || daemon_set || json_object_size(down) == 0 || !stamp ||
+	    strcmp(stamp, at) < 0)
+		return 0;
+	return step_rollout_push(context, object, down, restart_is_stale, at, act, ret_done, err);
 }
 
-static int restart_rolled(struct step_context *context, const struct plan_step *step,
-			  bool *ret_done, struct error *err)
+static int restart_look(struct step_context *context, const struct plan_step *step, bool act,
+			bool *ret_done, struct error *err)
 {
 	auto_free char *at = NULL;
 	const json_t *workload;
@@ -199,7 +211,7 @@ static int restart_rolled(struct step_context *context, const struct plan_step *
 		return -1;
 	*ret_done = true;
 	json_array_foreach(json_object_get(step->parameters, "workloads"), i, workload) {
-		if (restart_is_done(context, workload, at, ret_done, err) < 0)
+		if (restart_is_done(context, workload, at, act, ret_done, err) < 0)
 			return -1;
 		if (*ret_done)
 			continue;
@@ -208,6 +220,18 @@ static int restart_rolled(struct step_context *context, const struct plan_step *
 		return 0;
 	}
 	return 0;
+}
+
+static int restart_rolled(struct step_context *context, const struct plan_step *step,
+			  bool *ret_done, struct error *err)
+{
+	return restart_look(context, step, /* act= */ false, ret_done, err);
+}
+
+static int restart_pushed(struct step_context *context, const struct plan_step *step,
+			  bool *ret_done, struct error *err)
+{
+	return restart_look(context, step, /* act= */ true, ret_done, err);
 }
 
 /* Killed while it waited for proxies, it left what that takes: doing it again removes it. */
@@ -223,14 +247,6 @@ static int restart_check(struct step_context *context, const struct plan_step *s
 		return -1;
 	*ret_done = *ret_done && !left;
 	return 0;
-}
-
-static bool restart_is_stale(const json_t *pod, const void *data)
-{
-	const char *at = data;
-	const char *created = json_path_text(pod, "metadata.creationTimestamp");
-
-	return created && strcmp(created, at) < 0;
 }
 
 #define RESTART_MS ((int64_t)15 * 60 * 1000)
@@ -279,7 +295,7 @@ static int restart_all(struct step_context *context, const struct plan_step *ste
 		if (restart_one(context, workload, at, err) < 0)
 			return -1;
 	}
-	if (step_wait(context, step, restart_rolled, 1000, RESTART_MS,
+	if (step_wait(context, step, restart_pushed, 1000, RESTART_MS,
 		      "Pods are not all replaced and ready; look with 'kubectl get pods -A'",
 		      err) < 0)
 		return -1;

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "kube/condition.h"
+#include "model/cluster.h"
 #include "step/budget.h"
 #include "text/json.h"
 
@@ -103,4 +106,84 @@ int step_rollout_replace(struct step_context *context, const json_t *workload, c
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- what waits for a node that is down ---- */
+
+/* A controller that can go on does so sooner after a Pod of its has become ready. */
+#define ROLLOUT_STILL_S 20
+
+static bool rollout_has_ended(const json_t *pod)
+{
+	return json_path_is(pod, "status.phase", "Succeeded") ||
+	       json_path_is(pod, "status.phase", "Failed");
+}
+
+static int64_t rollout_ready_s(const json_t *pod)
+{
+	const char *text = json_path_text(kube_condition(pod, "Ready"), "lastTransitionTime");
+	int64_t since_s = 0;
+
+	return text && clock_parse(text, &since_s) ? since_s : 0;
+}
+
+enum step_rollout_here step_rollout_judge(const json_t *pods, const json_t *workload,
+					  const json_t *down, step_rollout_stale stale,
+					  const void *data, const char **ret_stale)
+{
+	const json_t *selector = json_path(workload, "spec.selector");
+	const char *found = NULL;
+	int64_t newest_s = 0;
+	size_t left = 0;
+	const json_t *pod;
+	size_t i;
+
+	*ret_stale = NULL;
+	json_array_foreach(pods, i, pod) {
+		if (!cluster_selects(selector, json_path(pod, "metadata.labels")) ||
+		    rollout_has_ended(pod))
+			continue;
+		if (json_object_get(down, json_path_text(pod, "spec.nodeName"))) {
+			left++;
+			continue;
+		}
+		if (json_path(pod, "metadata.deletionTimestamp") ||
+		    !kube_condition_is(pod, "Ready", "True"))
+			return ROLLOUT_GOES_ON;
+		if (rollout_ready_s(pod) > newest_s)
+			newest_s = rollout_ready_s(pod);
+		if (!found && stale(pod, data))
+			found = json_path_text(pod, "metadata.name");
+	}
+	if (left == 0)
+		return ROLLOUT_GOES_ON;
+	if (!found)
+		return ROLLOUT_OVER_HERE;
+	if (clock_wall_s() <= newest_s + ROLLOUT_STILL_S)
+		return ROLLOUT_GOES_ON;
+	*ret_stale = found;
+	return ROLLOUT_WAITS;
+}
+
+int step_rollout_push(struct step_context *context, const json_t *workload, const json_t *down,
+		      step_rollout_stale stale, const void *data, bool act, bool *ret_over,
+		      struct error *err)
+{
+	struct kube_target target = {.version = "v1",
+				     .plural = "pods",
+				     .space = json_path_text(workload, "metadata.namespace")};
+	auto_json json_t *pods = NULL;
+	enum step_rollout_here here;
+
+	if (kube_client_list(context->kube, &target, NULL, &pods, NULL, err) < 0)
+		return -1;
+	here = step_rollout_judge(pods, workload, down, stale, data, &target.name);
+	*ret_over = here == ROLLOUT_OVER_HERE;
+	if (here != ROLLOUT_WAITS || !act)
+		return 0;
+	log_debug("Pod '%s/%s' is replaced: its controller waits for a node that is down",
+		  target.space, target.name);
+	if (step_rollout_may_begin(context, workload, err) < 0)
+		return -1;
+	return kube_client_remove(context->kube, &target, NULL, err);
 }

@@ -26,6 +26,27 @@ bool step_rollout_is_ours(const json_t *workload, bool daemon_set, size_t down);
 /* Whether a Pod is from before the change. */
 typedef bool (*step_rollout_stale)(const json_t *pod, const void *data);
 
+/*
+ * A Deployment's and a StatefulSet's controllers wait for the Pods that they have on a node that is
+ * down, too, with no end; nobody but the node's kubelet can replace those.
+ */
+enum step_rollout_here {
+	ROLLOUT_GOES_ON,
+	ROLLOUT_WAITS,	   /* nothing happens any more, and Pods on other nodes are stale */
+	ROLLOUT_OVER_HERE, /* those on all other nodes are new and ready */
+};
+
+/* Judges it by the Pods of its namespace; GOES_ON when it has none on a node that is down. *ret_stale:
+ * with WAITS, the name of one that has to go; borrowed. Pure. */
+enum step_rollout_here step_rollout_judge(const json_t *pods, const json_t *workload,
+					  const json_t *down, step_rollout_stale stale,
+					  const void *data, const char **ret_stale);
+
+/* The same; with `act` replaces what it waits for, one Pod a call. *ret_over: OVER_HERE. */
+must_check int step_rollout_push(struct step_context *context, const json_t *workload,
+				 const json_t *down, step_rollout_stale stale, const void *data,
+				 bool act, bool *ret_over, struct error *err);
+
 /* In a migration waits until the PodDisruptionBudgets over a workload's Pods let one of them go. */
 must_check int step_rollout_may_begin(struct step_context *context, const json_t *workload,
 				      struct error *err);
