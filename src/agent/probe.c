@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "agent/dial.h"
 #include "agent/dns.h"
@@ -21,8 +23,8 @@
 
 #define PROBE_STACK ((size_t)256 * 1024)
 #define PROBE_TIMEOUT_MS 500
-/* How late the thread may notice a change of the set, or its end. */
-#define PROBE_NAP_MS 50
+/* With nothing to ask it sleeps so long; it is woken when that changes. */
+#define PROBE_NAP_MS 2000
 /* A thread that did not run for so long has seen nothing; what it missed is nobody's failure. */
 #define PROBE_STALL_MS 60
 
@@ -40,16 +42,20 @@ struct probe_target {
 	struct probe_stats stats;
 };
 
+/* The first one is what it is woken by. */
+#define PROBE_POLL_MAX (1 + PROBE_TARGETS_MAX * PROBE_FLIGHT_MAX)
+
 struct probe_poll {
-	struct pollfd fds[PROBE_TARGETS_MAX * PROBE_FLIGHT_MAX];
-	struct probe_target *targets[PROBE_TARGETS_MAX * PROBE_FLIGHT_MAX];
-	struct probe_request *requests[PROBE_TARGETS_MAX * PROBE_FLIGHT_MAX];
+	struct pollfd fds[PROBE_POLL_MAX];
+	struct probe_target *targets[PROBE_POLL_MAX];
+	struct probe_request *requests[PROBE_POLL_MAX];
 	nfds_t count;
 };
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_t thread;
+	int wake; /* eventfd(2) */
 	bool runs;
 	bool stop;
 	uint64_t generation; /* of the set: what was polled before a change is void */
@@ -122,7 +128,8 @@ static int64_t probe_collect(struct probe_poll *p, int64_t now)
 {
 	int64_t wake = now + PROBE_NAP_MS;
 
-	p->count = 0;
+	p->fds[0] = (struct pollfd){probe_set.wake, POLLIN, 0};
+	p->count = 1;
 	for (size_t i = 0; i < probe_set.count; i++) {
 		struct probe_target *t = probe_set.targets[i];
 
@@ -143,6 +150,21 @@ static int64_t probe_collect(struct probe_poll *p, int64_t now)
 	return wake > now ? wake - now : 0;
 }
 
+/* The set has changed. */
+static void probe_wake(void)
+{
+	static const uint64_t one = 1;
+
+	(void)!write(probe_set.wake, &one, sizeof(one));
+}
+
+static void probe_woken(void)
+{
+	uint64_t count;
+
+	(void)!read(probe_set.wake, &count, sizeof(count));
+}
+
 /* One turn, with the lock held but for the waiting. */
 static void probe_turn(struct probe_poll *p)
 {
@@ -160,13 +182,15 @@ static void probe_turn(struct probe_poll *p)
 	if (poll(p->fds, p->count, (int)wait) < 0)
 		p->count = 0;
 	pthread_mutex_lock(&probe_set.lock);
+	if (p->count && p->fds[0].revents)
+		probe_woken();
 	if (generation != probe_set.generation)
 		return;
 	woke = clock_monotonic_ms();
 	if (woke - now - wait > PROBE_STALL_MS)
 		stalled = woke - now - wait;
 	/* Answers first: one that is there was in time, however late we look. */
-	for (nfds_t i = 0; i < p->count; i++)
+	for (nfds_t i = 1; i < p->count; i++)
 		if (p->fds[i].revents)
 			probe_request_step(p->requests[i], &p->targets[i]->goal);
 	for (size_t i = 0; i < probe_set.count; i++) {
@@ -196,6 +220,9 @@ static int probe_run_thread(struct error *err)
 
 	/* One arena for all threads: the agent stays small. */
 	mallopt(M_ARENA_MAX, 1);
+	probe_set.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (probe_set.wake < 0)
+		return error_errno(err, "cannot wake a thread");
 	probe_set.poll = ALLOC_NEW(struct probe_poll);
 	probe_set.stop = false;
 	pthread_attr_init(&attributes);
@@ -210,6 +237,7 @@ static int probe_run_thread(struct error *err)
 		return 0;
 	}
 	free(steal(probe_set.poll));
+	close(probe_set.wake);
 	return error_set(err, ERROR_IO, "cannot start a thread: %s", strerror(result));
 }
 
@@ -408,6 +436,8 @@ int probe_start(const struct agent *agent, const json_t *request, json_t *reply,
 	if (!probe_set.runs)
 		probe_set.read_wall_ms = clock_wall_ms();
 	probe_take_list(&list);
+	if (probe_set.runs)
+		probe_wake();
 	pthread_mutex_unlock(&probe_set.lock);
 	return probe_set.runs ? 0 : probe_run_thread(err);
 }
@@ -478,8 +508,10 @@ int probe_stop(const struct agent *agent, const json_t *request, json_t *reply, 
 	pthread_mutex_lock(&probe_set.lock);
 	probe_set.stop = true;
 	probe_take_list(&none);
+	probe_wake();
 	pthread_mutex_unlock(&probe_set.lock);
 	pthread_join(probe_set.thread, NULL);
+	close(probe_set.wake);
 	probe_set.runs = false;
 	free(steal(probe_set.poll));
 	SSL_CTX_free(probe_set.context);

@@ -229,6 +229,34 @@ static void test_run(void)
 	close(dns_fd);
 }
 
+/* With an empty set the thread sleeps for two seconds. */
+static void test_wakes(void)
+{
+	auto_json json_t *nothing = json_object();
+	auto_json json_t *reply = json_object();
+	auto_error struct error err = {0};
+	int port = 0;
+	int fd = listen_on(SOCK_STREAM, &port);
+	int64_t begun_ms;
+
+	TEST("a new set begins at once");
+	CHECK_OK(start(json_array(), &err), &err);
+	wait_ms(50);
+	CHECK_OK(start(json_pack("[o]", target("open", "tcp", port, 50)), &err), &err);
+	wait_ms(700);
+	json_decref(reply);
+	reply = look();
+	CHECK(json_path_int(found(reply, "open"), "ok", 0) >= 1);
+
+	TEST("and ends at once");
+	CHECK_OK(start(json_array(), &err), &err);
+	wait_ms(50);
+	begun_ms = clock_monotonic_ms();
+	CHECK_OK(probe_stop(&agent, nothing, reply, &err), &err);
+	CHECK(clock_monotonic_ms() - begun_ms < 1000);
+	close(fd);
+}
+
 static void test_refusals(void)
 {
 	static const struct {
@@ -290,6 +318,7 @@ int main(void)
 {
 	test_stats();
 	test_run();
+	test_wakes();
 	test_refusals();
 	return test_done();
 }
