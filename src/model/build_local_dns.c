@@ -34,6 +34,7 @@ void build_local_dns(const struct build *b)
 	size_t i;
 	size_t k;
 
+	c->local_dns_unseen = json_is_null(list);
 	c->local_dns = arena_array(b->arena, json_array_size(list) + 1, sizeof(*c->local_dns));
 	json_array_foreach(list, i, item) {
 		struct cluster_local_dns dns = {

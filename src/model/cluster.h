@@ -373,6 +373,7 @@ struct cluster {
 
 	struct cluster_local_dns *local_dns;
 	size_t local_dns_count;
+	bool local_dns_unseen; /* it was asked for, and could not be listed */
 
 	struct cluster_index *index; /* of src/model only */
 	json_t *document;	     /* owned: the observation that all of this came from */

@@ -16,7 +16,7 @@
  *	endpoints: object default/kubernetes
  *	configMaps: {"kube-system/kubeadm-config": object, …}
  *	localDNS: [{namespace, name, addresses: "169.254.20.10,10.96.0.10", configMap, corefile,
- *		managers: [who wrote its template], leavesAddresses}]
+ *		managers: [who wrote its template], leavesAddresses}]; null: it could not be seen
  *	logs: {"namespace/pod": one telling line of a crashed container}
  *	hosts: {node: {problem} or {
  *		manifests: [{path, text}], kubelet: {text}, cni: [{path, server}],

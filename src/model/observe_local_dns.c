@@ -98,6 +98,8 @@ void observe_local_dns(struct kube_client *kube, json_t *document)
 	auto_error struct error err = {0};
 
 	json_object_set_new(document, "localDNS", list.items);
-	if (kube_client_list_pages(kube, &target, NULL, local_dns_page, &list, NULL, &err) < 0)
-		observe_without(document, &err);
+	if (kube_client_list_pages(kube, &target, NULL, local_dns_page, &list, NULL, &err) == 0)
+		return;
+	json_object_set_new(document, "localDNS", json_null());
+	observe_without(document, &err);
 }

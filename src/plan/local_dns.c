@@ -135,6 +135,11 @@ static void local_dns_step(struct planner *p, const struct cluster_local_dns *dn
 
 void planner_local_dns(struct planner *p)
 {
+	if (p->cluster->local_dns_unseen)
+		plan_note(p->plan,
+			  "whether there is node-local DNS could not be seen: where it listens at "
+			  "the address of cluster DNS it has to get the new one beside the old one "
+			  "by hand");
 	for (size_t i = 0; i < p->cluster->local_dns_count; i++) {
 		const struct cluster_local_dns *dns = &p->cluster->local_dns[i];
 		auto_json json_t *moves = json_array();

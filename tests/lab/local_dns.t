@@ -82,6 +82,10 @@ within() {
 within local-dns move
 within local-dns-1.20 rollback
 within local-dns-1.33 foreign
+renumber-lab --scenario local-dns --clock shared --deny list/daemonsets -- \
+	sh -c 'kubectl-renumber plan --to 10.17.0.0/16 --out "$HERE/unseen"' >"$tmp/unseen.out" 2>"$tmp/unseen.err" </dev/null
+is $? 0 'a plan is made without the right to list DaemonSets'
+has "$tmp/unseen.out" 'whether there is node-local DNS could not be seen' 'and says what it could not see'
 steps_ended
 
 # dns DUMP: node-local DNS as it stands there; what servers count is left out
