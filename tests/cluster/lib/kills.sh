@@ -36,7 +36,7 @@ tool_killed() {
 	# these two only: `wait` alone would wait for the log as well
 	wait "$killer" || :
 	[ $status -ne 137 ] || jq -nc --arg command "$1" --argjson after "$wait" \
-		--arg last "$(grep -av '^ *$' "$RESULT/$1.err" | tail -n 1 | cut -c 1-120)" \
+		--arg last "$(grep -av -e '^ *$' -e ' Killed  ' "$RESULT/$1.err" | tail -n 1 | cut -c 1-120)" \
 		'{ command: $command, after_s: $after, last: $last }' >>"$RESULT/kills"
 	return "$status"
 }
