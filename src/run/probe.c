@@ -23,6 +23,8 @@
 #define PROBE_RETRY_MS 30000
 #define PROBE_RETRY_MAX_MS 300000
 #define PROBE_FAILURES_KEPT 10000
+/* after a node has become Ready */
+#define PROBE_RETURN_S 90
 
 /* One target as one node sees it. */
 struct probe_view {
@@ -50,7 +52,8 @@ struct probe_node {
 	char *address;
 	bool runs;
 	bool said;
-	int64_t retry_ms; /* monotonic: not asked before */
+	int64_t counted_ms; /* wall clock: what fails there before is not the run's doing */
+	int64_t retry_ms;   /* monotonic: not asked before */
 	int64_t backoff_ms;
 };
 
@@ -91,6 +94,24 @@ static const char *probe_internal_address(const json_t *node)
 	return NULL;
 }
 
+/* A node that has just come back asks proxies and Pods that have not caught up: seen for half a minute
+ * with kube-proxy, whose watch has to notice first that it is cut off. */
+static int64_t probe_counted(const json_t *node)
+{
+	const char *since = json_path_text(kube_condition(node, "Ready"), "lastTransitionTime");
+	int64_t since_s = 0;
+	int64_t counted_ms;
+
+	if (!since || !clock_parse(since, &since_s))
+		return 0;
+	counted_ms = (since_s + PROBE_RETURN_S) * 1000;
+	if (counted_ms > clock_wall_ms())
+		log_info("probes: node '%s' has only just become Ready; what fails there within "
+			 "%d s of it is not counted",
+			 json_path_text(node, "metadata.name"), PROBE_RETURN_S);
+	return counted_ms;
+}
+
 static void probe_take_node(struct run_probe *p, const json_t *node, size_t *left_out)
 {
 	const char *name = json_path_text(node, "metadata.name");
@@ -110,6 +131,7 @@ static void probe_take_node(struct run_probe *p, const json_t *node, size_t *lef
 	p->nodes[p->node_count++] = (struct probe_node){
 		.name = alloc_text(name),
 		.address = address ? alloc_text(address) : NULL,
+		.counted_ms = probe_counted(node),
 		.backoff_ms = PROBE_RETRY_MS,
 	};
 }
@@ -309,8 +331,11 @@ static bool probe_choose(struct run_probe *p, enum plan_stage stage)
 
 /* ---- numbers ---- */
 
-static bool probe_is_explained(const struct probe_watch *watch, int64_t at_ms)
+static bool probe_is_explained(const struct run_probe *p, const struct probe_watch *watch, size_t n,
+			       int64_t at_ms)
 {
+	if (at_ms < p->nodes[n].counted_ms)
+		return true;
 	return watch->explained_from_ms && at_ms >= watch->explained_from_ms &&
 	       (!watch->explained_until_ms || at_ms <= watch->explained_until_ms);
 }
@@ -334,10 +359,11 @@ static void probe_keep_failure(struct run_probe *p, const struct probe_watch *wa
 	};
 }
 
-static void probe_add_failed(struct probe_watch *watch, size_t n, int64_t at_ms, uint64_t failed)
+static void probe_add_failed(const struct run_probe *p, struct probe_watch *watch, size_t n,
+			     int64_t at_ms, uint64_t failed)
 {
 	struct probe_view *view = &watch->views[n];
-	bool explained = probe_is_explained(watch, at_ms);
+	bool explained = probe_is_explained(p, watch, n, at_ms);
 
 	watch->sample.failed += (int64_t)failed;
 	watch->count.last_failed_ms = at_ms;
@@ -376,8 +402,9 @@ static void probe_take_failures(struct run_probe *p, struct probe_watch *watch, 
 		int64_t at = json_path_int(failure, "at", now);
 		const char *why = json_path_text(failure, "why");
 
-		probe_add_failed(watch, n, at, 1);
-		probe_keep_failure(p, watch, &p->nodes[n], failure, probe_is_explained(watch, at));
+		probe_add_failed(p, watch, n, at, 1);
+		probe_keep_failure(p, watch, &p->nodes[n], failure,
+				   probe_is_explained(p, watch, n, at));
 		if (why) {
 			size_t len = strnlen(why, sizeof(watch->why) - 1);
 
@@ -386,7 +413,7 @@ static void probe_take_failures(struct run_probe *p, struct probe_watch *watch, 
 		}
 	}
 	if (dropped > 0)
-		probe_add_failed(watch, n, now, (uint64_t)dropped);
+		probe_add_failed(p, watch, n, now, (uint64_t)dropped);
 }
 
 static void probe_take_item(struct run_probe *p, struct probe_watch *watch, size_t n,

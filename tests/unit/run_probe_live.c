@@ -32,6 +32,7 @@ struct world {
 	int old_fd;
 	int new_fd;
 	char *services;
+	char *nodes;
 	struct fake_step steps[2];
 };
 
@@ -49,9 +50,23 @@ static int listen_at(const char *address, int *port)
 	return fd;
 }
 
-static void open_api(struct world *w, int port)
+/* `since`: the node is Ready from then on. */
+static void open_api(struct world *w, int port, int64_t since_s)
 {
+	auto_free char *since = clock_format(since_s);
 	struct error err = {0};
+
+	w->nodes = alloc_format(
+		"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":["
+		"{\"metadata\":{\"name\":\"here\",\"labels\":{\"node-role.kubernetes.io/"
+		"control-plane\":\"\"}},"
+		"\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"127.0.0.1\"}],"
+		"\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"%"
+		"s"
+		"\"}]}},"
+		"{\"metadata\":{\"name\":\"asleep\"},\"status\":{\"addresses\":[],\"conditions\":["
+		"{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}]}",
+		since);
 
 	w->services = alloc_format(
 		"{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{"
@@ -59,20 +74,8 @@ static void open_api(struct world *w, int port)
 		"\"namespace\":\"shop\",\"name\":\"web\"},\"spec\":{\"ports\":[{\"port\":%d,"
 		"\"protocol\":\"TCP\"}]}}]}",
 		port);
-	w->steps[0] = (struct fake_step){
-		"GET",
-		"/api/v1/nodes?limit=500",
-		NULL,
-		200,
-		NULL,
-		"{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":["
-		"{\"metadata\":{\"name\":\"here\",\"labels\":{\"node-role.kubernetes.io/"
-		"control-plane\":\"\"}},"
-		"\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"127.0.0.1\"}],"
-		"\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}},"
-		"{\"metadata\":{\"name\":\"asleep\"},\"status\":{\"addresses\":[],\"conditions\":["
-		"{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}]}",
-		0};
+	w->steps[0] =
+		(struct fake_step){"GET", "/api/v1/nodes?limit=500", NULL, 200, NULL, w->nodes, 0};
 	w->steps[1] = (struct fake_step){
 		"GET", "/api/v1/services?limit=500", NULL, 200, NULL, w->services, 0};
 	w->api = fake_api_start(w->steps, 2, NULL, NULL);
@@ -97,7 +100,7 @@ static void open_pool(struct world *w)
 	node_pool_add(w->pool, "asleep", "192.0.2.7");
 }
 
-static void open_world(struct world *w)
+static void open_world(struct world *w, int64_t since_s)
 {
 	struct error err = {0};
 	int port = 0;
@@ -110,7 +113,7 @@ static void open_world(struct world *w)
 	plan_add(&w->plan, PLAN_STAGE_SERVICES, "flip", "Service/shop/web",
 		 json_pack("{s:[s], s:[s]}", "from", OLD, "to", NEW));
 	plan_add(&w->plan, PLAN_STAGE_DRAIN, "drain", "old addresses", json_object());
-	open_api(w, port);
+	open_api(w, port, since_s);
 	open_pool(w);
 	w->journal = journal_open(test_folder(), &err);
 	CHECK(w->journal);
@@ -126,6 +129,7 @@ static void close_world(struct world *w)
 	journal_free(w->journal);
 	plan_release(&w->plan);
 	free(w->services);
+	free(w->nodes);
 	close(w->new_fd);
 }
 
@@ -217,16 +221,43 @@ static void test_recorded(struct world *w)
 	}
 }
 
+/* Proxies and Pods of a node that has just come back have not caught up. */
+static void test_returned(void)
+{
+	struct run_probe_summary summary = {0};
+	struct run_probe_count *old = &summary.old[RUN_PROBE_SERVICE];
+	auto_error struct error err = {0};
+	struct world w = {0};
+	struct run_probe *probe;
+
+	TEST("what fails on a node that has just become Ready is not counted");
+	open_world(&w, clock_wall_s() - 5);
+	probe = run_probe_new(&(struct run_probe_options){.kube = w.kube,
+							  .pool = w.pool,
+							  .journal = w.journal,
+							  .plan = &w.plan,
+							  .limit = JUDGE_LIMIT_DEFAULT});
+	run_probe_begin(probe, &w.plan.steps[0]);
+	CHECK_OK(tick_until(probe, &old->ok, 5, &summary, &err), &err);
+	close(w.old_fd);
+	CHECK_OK(tick_until(probe, &old->explained, 6, &summary, &err), &err);
+	CHECK_INT(old->failed, 0);
+	CHECK_OK(run_probe_verdict(probe, &err), &err);
+	run_probe_free(probe);
+	close_world(&w);
+}
+
 int main(void)
 {
 	struct world world = {0};
 
 	TEST("a world to look at");
-	open_world(&world);
+	open_world(&world, clock_wall_s() - 86400);
 	test_run(&world);
 	test_recorded(&world);
 	TEST("it was asked for nodes and Services once");
 	CHECK(fake_api_connections(world.api) >= 1);
 	close_world(&world);
+	test_returned();
 	return test_done();
 }
