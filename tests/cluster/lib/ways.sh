@@ -180,6 +180,8 @@ migrate_hops() {
 	fact hops $n
 	check 'the last one ends with exit 0' test "$HOP_STATUS" -eq 0
 	fact apply_seconds "$(jq -n "($EPOCHREALTIME - $START) * 10 | round / 10")"
+	# what the tool says goes to files of its hops: old addresses count until here
+	printf '%s drain: finalize begins\n' "$EPOCHREALTIME" >>"$RESULT/steps"
 	check 'finalize' hop_finalize "$node"
 	check 'verify' tool_exits 0 verify
 	workloads_wait 120 || :
