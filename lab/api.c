@@ -202,6 +202,16 @@ static void api_tidy(json_t *metadata)
 	}
 }
 
+/* It wants the address that the one of this name has. */
+static bool api_has_address(const struct api_target *target, const json_t *there,
+			    const json_t *object)
+{
+	const char *wanted = json_path_text(object, "spec.clusterIP");
+
+	return api_is(target, "services") && wanted && strcmp(wanted, "None") != 0 &&
+	       json_path_is(there, "spec.clusterIP", wanted);
+}
+
 static int api_prepare(struct lab_server *server, const struct api_target *target, json_t *object,
 		       struct answer *answer)
 {
@@ -226,6 +236,10 @@ static int api_prepare(struct lab_server *server, const struct api_target *targe
 	if (check_name(lab, target->type, name, answer) < 0)
 		return -1;
 	there = store_get(lab->store, target->type, target->space, name);
+	/* a Service's address is asked for before anybody looks at its name */
+	if (there && api_has_address(target, there, object) &&
+	    service_create(server, object, /* dry= */ false, answer) < 0)
+		return -1;
 	if (there) {
 		answer_refuse(answer, 409, "AlreadyExists", "%s%s \"%s\" already exists",
 			      json_path(there, "metadata.deletionTimestamp")

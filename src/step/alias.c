@@ -199,6 +199,19 @@ int step_alias_owned(struct step_context *context, const struct kube_target *tar
 		target->space, target->name);
 }
 
+/* Servers take the address before they look at the name (core/service/storage/storage.go, beginCreate):
+ * one that is there already, with it, is refused for an address "already allocated", by itself. */
+static bool alias_is_there(struct step_context *context, const struct kube_target *target,
+			   struct error *err)
+{
+	auto_error struct error other = {0};
+
+	if (err->kind != ERROR_API || step_alias_owned(context, target, &other) < 0)
+		return false;
+	error_release(err);
+	return true;
+}
+
 int step_alias_create(struct step_context *context, const struct plan_step *step,
 		      const json_t *original, struct error *err)
 {
@@ -216,6 +229,8 @@ int step_alias_create(struct step_context *context, const struct plan_step *step
 		error_release(err);
 		return step_alias_owned(context, &target, err);
 	}
+	if (alias_is_there(context, &target, err))
+		return 0;
 	/* The explicit address is a wish for aliases by status: a server that still allocates from
 	 * another range must not keep the old address dead. */
 	if (err->kind == ERROR_API && step_alias_by_status(step) &&
