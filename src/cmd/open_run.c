@@ -128,6 +128,22 @@ struct open_run_gate {
 	const struct plan *plan;
 };
 
+/* Between apply and finalize nobody holds the lock, and what the plan rests on may be as it was. */
+static int open_run_alone(const struct open_run_gate *gate, struct error *err)
+{
+	auto_free char *other = NULL;
+
+	if (mirror_other(gate->session->kube, gate->plan->run, &other, err) < 0)
+		return -1;
+	if (!other)
+		return 0;
+	return error_set(
+		err, ERROR_REFUSED,
+		"run %s is not ended in this cluster: 'finalize' or 'rollback' it where it was "
+		"begun (elsewhere 'resume --adopt' takes it over), then make the plan anew",
+		other);
+}
+
 /* Compares what the plan rests on with the cluster now. A few requests: the tourniquet waits. */
 static int open_run_gate(void *data, struct error *err)
 {
@@ -137,7 +153,8 @@ static int open_run_gate(void *data, struct error *err)
 	auto_json json_t *digest = NULL;
 	auto_free char *difference = NULL;
 
-	if (observe_cluster(gate->session->kube, NULL, OBSERVE_BASIS, &observation, err) < 0 ||
+	if (open_run_alone(gate, err) < 0 ||
+	    observe_cluster(gate->session->kube, NULL, OBSERVE_BASIS, &observation, err) < 0 ||
 	    cluster_build(observation, &cluster, err) < 0)
 		return -1;
 	digest = plan_digest(cluster);

@@ -315,6 +315,27 @@ int mirror_find(struct kube_client *kube, const char *run, struct mirror_found *
 	return 0;
 }
 
+int mirror_other(struct kube_client *kube, const char *run, char **ret_other, struct error *err)
+{
+	auto_json json_t *maps = NULL;
+	const json_t *map;
+	size_t i;
+
+	if (mirror_list(kube, &maps, err) < 0)
+		return -1;
+	*ret_other = NULL;
+	json_array_foreach(maps, i, map) {
+		const json_t *labels = json_path(map, "metadata.labels");
+		const char *id = json_string_value(json_object_get(labels, CLUSTER_RUN_LABEL));
+
+		if (!id || strcmp(id, run) == 0)
+			continue;
+		*ret_other = alloc_text(id);
+		return 0;
+	}
+	return 0;
+}
+
 void mirror_found_release(struct mirror_found *found)
 {
 	free(found->run);

@@ -46,6 +46,11 @@ must_check int mirror_find(struct kube_client *kube, const char *run, struct mir
 void mirror_found_release(struct mirror_found *found);
 #define auto_mirror_found __attribute__((cleanup(mirror_found_release)))
 
+/* A run other than `run` that stands in the cluster, begun and not ended; *ret_other is the caller's,
+ * NULL: there is none. */
+must_check int mirror_other(struct kube_client *kube, const char *run, char **ret_other,
+			    struct error *err);
+
 /* Only who wrote the progress last, and its sequence; *ret_holder is the caller's, NULL when nothing
  * is mirrored. */
 must_check int mirror_holder(struct kube_client *kube, const char *run, char **ret_holder,
