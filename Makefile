@@ -244,9 +244,10 @@ dist:
 		| gzip -n9 >$(BUILD)/dist/$(DIST).tar.gz
 	@echo $(BUILD)/dist/$(DIST).tar.gz
 
+# DIST_TESTS='$(UNIT)': fewer tests, as TESTS there
 distcheck: dist
 	$(Q)rm -rf $(BUILD)/dist/$(DIST) && tar -C $(BUILD)/dist -xzf $(BUILD)/dist/$(DIST).tar.gz
-	$(Q)+$(MAKE) -C $(BUILD)/dist/$(DIST) BUILD=build check
+	$(Q)+$(MAKE) -C $(BUILD)/dist/$(DIST) BUILD=build $(if $(DIST_TESTS),TESTS='$(value DIST_TESTS)') check
 	$(Q)rm -rf $(BUILD)/dist/$(DIST)
 
 clean:
