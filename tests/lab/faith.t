@@ -21,7 +21,7 @@ for folder in "$faith"/recorded/*/; do
 		'ok '*) tap_result 0 "${line#ok * - }" ;;
 		'not ok '*) tap_result 1 "${line#not ok * - }" || : ;;
 		'1..'*) echo whole >"$tmp/$version.whole" ;;
-		*) echo "# ${line#'#'}" ;;
+		*) echo "# ${line#'#'}" >&2 ;; # or nobody sees what differed
 		esac
 	done <"$tmp/$version.out"
 	ok "$version: all exchanges were played" test -s "$tmp/$version.whole"
