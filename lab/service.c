@@ -363,9 +363,14 @@ static json_t *service_port_holding(const json_t *service, const char *key)
 	return NULL;
 }
 
+/* From 1.28 on the first 86 are left to explicit wishes (ServiceNodePortStaticSubrange); before, any was
+ * as good. */
+#define SERVICE_PORT_STATIC 86
+
 static int64_t service_free_port(struct lab *lab)
 {
-	uint64_t at = lab_random(lab, SERVICE_PORT_COUNT);
+	uint64_t at =
+		SERVICE_PORT_STATIC + lab_random(lab, SERVICE_PORT_COUNT - SERVICE_PORT_STATIC);
 
 	for (int i = 0; i < SERVICE_PORT_COUNT; i++, at = (at + 1) % SERVICE_PORT_COUNT) {
 		auto_free char *key =
