@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "step/alias.h"
 
-#include "base/alloc.h"
 #include "base/clock.h"
-#include "kube/config.h"
-#include "lib/fake_api.h"
+#include "lib/step_case.h"
 #include "lib/test.h"
 
 /* An alias that an earlier attempt made: the server refuses its address, which it has itself. */
@@ -20,13 +18,6 @@
 #define GONE "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"code\":404,\"message\":\"not found\"}"
 #define OF_RUN(run) "{\"metadata\":{\"labels\":{\"kubectl-renumber/run\":\"" run "\"}}}"
 
-static int tick(struct step_context *context, struct error *err)
-{
-	(void)context;
-	(void)err;
-	return 0;
-}
-
 static void check_create(const struct fake_step *script, size_t count, const char *problem)
 {
 	auto_json json_t *original = json_pack("{s:[{s:i}]}", "ports", "port", 80);
@@ -38,22 +29,16 @@ static void check_create(const struct fake_step *script, size_t count, const cha
 				       .kind = (char *)(uintptr_t) "alias",
 				       .subject = (char *)(uintptr_t) "test",
 				       .parameters = parameters};
-	struct fake_api *api = fake_api_start(script, count, NULL, NULL);
-	struct kube_config config = {
-		.context = alloc_text("test"),
-		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(api))};
+	struct step_case c;
 	auto_error struct error err = {0};
-	struct step_context context = {
-		.kube = kube_client_open(&config, NULL, &err), .tick = tick, .plan = &plan};
 
+	step_case_open(&c, script, count, &plan, NULL);
 	if (problem)
-		CHECK_ERROR(step_alias_create(&context, &step, original, &err), &err, ERROR_API,
+		CHECK_ERROR(step_alias_create(&c.context, &step, original, &err), &err, ERROR_API,
 			    problem);
 	else
-		CHECK_OK(step_alias_create(&context, &step, original, &err), &err);
-	kube_client_free(context.kube);
-	fake_api_stop(api);
-	kube_config_release(&config);
+		CHECK_OK(step_alias_create(&c.context, &step, original, &err), &err);
+	step_case_close(&c);
 }
 
 int main(void)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "step/flip.h"
 
-#include "base/alloc.h"
+#include <string.h>
+
 #include "base/clock.h"
-#include "kube/config.h"
-#include "lib/fake_api.h"
+#include "lib/step_case.h"
 #include "lib/test.h"
 
 /* What a controller takes away between our look and our write is no failure of a flip. */
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define SLICE_VERSION "v1beta1"
 #define SERVICE "/api/v1/namespaces/shop/services/web"
 #define ENDPOINTS "/api/v1/namespaces/shop/endpoints/web"
 #define SLICES "/apis/discovery.k8s.io/v1beta1/namespaces/shop/endpointslices"
@@ -19,13 +20,6 @@
 	"{\"items\":[{\"metadata\":{\"name\":\"" name "\",\"labels\":{" label "}}}]}"
 #define HEADLESS "\"service.kubernetes.io/headless\":\"\""
 #define GONE "{\"kind\":\"Status\",\"reason\":\"NotFound\",\"code\":404,\"message\":\"not found\"}"
-
-static int tick(struct step_context *context, struct error *err)
-{
-	(void)context;
-	(void)err;
-	return 0;
-}
 
 static void check_finish(const struct fake_step *script, size_t count)
 {
@@ -37,20 +31,13 @@ static void check_finish(const struct fake_step *script, size_t count)
 				       .kind = (char *)(uintptr_t) "flip",
 				       .subject = (char *)(uintptr_t) "test",
 				       .parameters = parameters};
-	struct fake_api *api = fake_api_start(script, count, NULL, NULL);
-	struct kube_config config = {
-		.context = alloc_text("test"),
-		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(api))};
+	struct step_case c;
 	auto_error struct error err = {0};
-	struct step_context context = {.kube = kube_client_open(&config, NULL, &err),
-				       .tick = tick,
-				       .plan = &plan,
-				       .slice_version = "v1beta1"};
 
-	CHECK_OK(step_flip_finish(&context, &step, original, &err), &err);
-	kube_client_free(context.kube);
-	fake_api_stop(api);
-	kube_config_release(&config);
+	step_case_open(&c, script, count, &plan, NULL);
+	memcpy(c.context.slice_version, SLICE_VERSION, sizeof(SLICE_VERSION));
+	CHECK_OK(step_flip_finish(&c.context, &step, original, &err), &err);
+	step_case_close(&c);
 }
 
 int main(void)

@@ -3,10 +3,8 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
-#include "kube/config.h"
-#include "lib/fake_api.h"
+#include "lib/step_case.h"
 #include "lib/test.h"
 
 /* A restart that is killed on the way back, and resumed, restarts again, and so on. */
@@ -26,38 +24,6 @@
 
 static json_t *kept;
 
-static int keep(struct step_context *context, const struct plan_step *step, const char *name,
-		const json_t *document, struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	if (!json_object_get(kept, name))
-		json_object_set_new(kept, name, json_deep_copy(document));
-	return 0;
-}
-
-static json_t *find(struct step_context *context, const struct plan_step *step, const char *name)
-{
-	(void)context;
-	(void)step;
-	return json_incref(json_object_get(kept, name));
-}
-
-static int tick(struct step_context *context, struct error *err)
-{
-	(void)context;
-	(void)err;
-	return 0;
-}
-
-__attribute__((format(printf, 2, 3))) static void say(struct step_context *context, const char *fmt,
-						      ...)
-{
-	(void)context;
-	(void)fmt;
-}
-
 /* The Deployment bears `was`; the step has to stamp it with `want`. */
 static void check_turn(bool back, const char *was, const char *want, const char *becomes)
 {
@@ -76,23 +42,13 @@ static void check_turn(bool back, const char *was, const char *want, const char 
 				 .subject = (char *)(uintptr_t) "test",
 				 .parameters = parameters};
 	const struct step_kind *kind = step_kind_find("restart");
-	struct fake_api *api = fake_api_start(script, COUNT(script), NULL, NULL);
-	struct kube_config config = {
-		.context = alloc_text("test"),
-		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(api))};
+	struct step_case c;
 	const struct plan plan = {.mode = PLAN_REPAIR};
 	struct error err = {0};
-	struct step_context context = {.kube = kube_client_open(&config, NULL, &err),
-				       .keep = keep,
-				       .kept = find,
-				       .tick = tick,
-				       .say = say,
-				       .plan = &plan};
 
-	CHECK_OK((back ? kind->undo : kind->apply)(&context, &step, &err), &err);
-	kube_client_free(context.kube);
-	fake_api_stop(api);
-	kube_config_release(&config);
+	step_case_open(&c, script, COUNT(script), &plan, kept);
+	CHECK_OK((back ? kind->undo : kind->apply)(&c.context, &step, &err), &err);
+	step_case_close(&c);
 }
 
 int main(void)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/alloc.h"
 #include "base/clock.h"
-#include "kube/config.h"
-#include "lib/fake_api.h"
+#include "lib/step_case.h"
 #include "lib/test.h"
 #include "step/kinds.h"
 #include "step/rights.h"
@@ -27,24 +25,12 @@
 		ASK("\"verb\":\"delete\"", YES), ASK("\"verb\":\"create\"", YES),   \
 		ASK("\"verb\":\"update\"", YES), ASK("\"resource\":\"configmaps\"", answer)
 
-static int tick(struct step_context *context, struct error *err)
-{
-	(void)context;
-	(void)err;
-	return 0;
-}
-
 /* A plan that edits a ConfigMap of namespace tigera-operator, and one in kube-system. */
 static void check_rights(const struct fake_step *script, size_t count, const char *problem)
 {
 	struct plan plan = {.mode = PLAN_MIGRATE};
-	struct fake_api *api = fake_api_start(script, count, NULL, NULL);
-	struct kube_config config = {
-		.context = alloc_text("test"),
-		.server = alloc_format("http://127.0.0.1:%u", fake_api_port(api))};
+	struct step_case c;
 	auto_error struct error err = {0};
-	struct step_context context = {
-		.kube = kube_client_open(&config, NULL, &err), .tick = tick, .plan = &plan};
 	const struct plan_step *step =
 		plan_add(&plan, PLAN_STAGE_PREFLIGHT, "rights", "cluster", json_object());
 	int result;
@@ -53,13 +39,12 @@ static void check_rights(const struct fake_step *script, size_t count, const cha
 		 json_pack("{s:[{s:s}]}", "maps", "namespace", "tigera-operator"));
 	plan_add(&plan, PLAN_STAGE_CONFIGURATION, "kubeadm-config", "cluster", json_object());
 	step = plan_find(&plan, "s01");
-	result = step_rights.apply(&context, step, &err);
+	step_case_open(&c, script, count, &plan, NULL);
+	result = step_rights.apply(&c.context, step, &err);
 	CHECK_INT(result, problem ? -1 : 0);
 	CHECK_STR(problem ? error_text(&err) : "", problem ? problem : "");
 	CHECK_INT((int)err.kind, problem ? (int)ERROR_REFUSED : (int)ERROR_NONE);
-	kube_client_free(context.kube);
-	fake_api_stop(api);
-	kube_config_release(&config);
+	step_case_close(&c);
 	plan_release(&plan);
 }
 
