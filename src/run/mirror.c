@@ -282,6 +282,13 @@ int mirror_read(const json_t *maps, const char *run, struct mirror_found *ret, s
 	return 0;
 }
 
+/* NULL: it says none. */
+static const char *mirror_run_of(const json_t *map)
+{
+	return json_string_value(
+		json_object_get(json_path(map, "metadata.labels"), CLUSTER_RUN_LABEL));
+}
+
 int mirror_find(struct kube_client *kube, const char *run, struct mirror_found *ret,
 		struct error *err)
 {
@@ -294,8 +301,7 @@ int mirror_find(struct kube_client *kube, const char *run, struct mirror_found *
 		return -1;
 	json_array_foreach(maps, i, map) {
 		auto_mirror_found struct mirror_found found = {0};
-		const json_t *labels = json_path(map, "metadata.labels");
-		const char *id = json_string_value(json_object_get(labels, CLUSTER_RUN_LABEL));
+		const char *id = mirror_run_of(map);
 
 		if (!id || (run && strcmp(id, run) != 0) || (best.run && strcmp(best.run, id) == 0))
 			continue;
@@ -325,8 +331,7 @@ int mirror_other(struct kube_client *kube, const char *run, char **ret_other, st
 		return -1;
 	*ret_other = NULL;
 	json_array_foreach(maps, i, map) {
-		const json_t *labels = json_path(map, "metadata.labels");
-		const char *id = json_string_value(json_object_get(labels, CLUSTER_RUN_LABEL));
+		const char *id = mirror_run_of(map);
 
 		if (!id || strcmp(id, run) == 0)
 			continue;
@@ -397,7 +402,9 @@ int mirror_remove(struct kube_client *kube, const char *run, struct error *err)
 	json_array_foreach(maps, i, map) {
 		struct kube_target target = mirror_maps;
 
-		if (!json_path_is(map, "metadata.labels.kubectl-renumber/run", run))
+		const char *id = mirror_run_of(map);
+
+		if (!id || strcmp(id, run) != 0)
 			continue;
 		target.name = json_path_text(map, "metadata.name");
 		if (kube_client_remove(kube, &target, &again, err) < 0)
