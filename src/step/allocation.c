@@ -85,16 +85,6 @@ static int allocation_at(struct step_context *context, const struct plan_step *s
 	return allocation_try(context, step, kube, NULL, err);
 }
 
-static int allocation_check(struct step_context *context, const struct plan_step *step,
-			    bool *ret_done, struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false; /* a proof is made, not found */
-	return 0;
-}
-
 static int allocation_apply(struct step_context *context, const struct plan_step *step,
 			    struct error *err)
 {
@@ -130,7 +120,7 @@ const struct step_kind step_allocation = {
 	.name = "allocation",
 	.rights = step_rights_probe,
 	.describe = allocation_describe,
-	.check = allocation_check,
+	.check = step_never_there,
 	.apply = allocation_apply,
 	.verify = allocation_clean,
 	.undo = allocation_clean,

@@ -34,23 +34,6 @@ static void canary_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, ") on a Service of our own, from every node");
 }
 
-static int canary_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
-static int canary_verify(struct step_context *context, const struct plan_step *step,
-			 struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 /* Parameters of kind alias, one for each mechanism. */
 static json_t *canary_services(const struct plan_step *step)
 {
@@ -270,8 +253,8 @@ const struct step_kind step_canary = {
 	.name = "canary",
 	.rights = step_rights_probe,
 	.describe = canary_describe,
-	.check = canary_check,
+	.check = step_never_there,
 	.apply = canary_apply,
-	.verify = canary_verify,
+	.verify = step_proved_by_apply,
 	.undo = canary_undo,
 };

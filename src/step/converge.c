@@ -296,16 +296,6 @@ static void converge_describe(const struct plan_step *step, struct buffer *out)
 		buffer_text(out, ", and remove what that took");
 }
 
-static int converge_check(struct step_context *context, const struct plan_step *step,
-			  bool *ret_done, struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
 static int converge_apply(struct step_context *context, const struct plan_step *step,
 			  struct error *err)
 {
@@ -322,19 +312,12 @@ static int converge_undo(struct step_context *context, const struct plan_step *s
 				      : step_converge_forget(context, err);
 }
 
-static int converge_verify(struct step_context *context, const struct plan_step *step,
-			   struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 const struct step_kind step_converge_kind = {
 	.name = "converge",
 	.rights = step_rights_probe,
 	.describe = converge_describe,
-	.check = converge_check,
+	.check = step_never_there,
 	.apply = converge_apply,
-	.verify = converge_verify,
+	.verify = step_proved_by_apply,
 	.undo = converge_undo,
 };

@@ -19,16 +19,6 @@ static void drain_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "look who still uses an old address");
 }
 
-static int drain_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-		       struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
 static int drain_pause(void *data, int64_t ms, struct error *err)
 {
 	struct step_context *context = data;
@@ -79,17 +69,10 @@ static int drain_apply(struct step_context *context, const struct plan_step *ste
 	return context->keep(context, step, "evidence", document, err);
 }
 
-static int drain_verify(struct step_context *context, const struct plan_step *step,
-			struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 const struct step_kind step_drain = {
 	.name = "drain",
 	.describe = drain_describe,
-	.check = drain_check,
+	.check = step_never_there,
 	.apply = drain_apply,
-	.verify = drain_verify,
+	.verify = step_proved_by_apply,
 };

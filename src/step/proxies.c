@@ -14,17 +14,6 @@ static void proxies_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "let every kube-proxy program what was written");
 }
 
-/* Time is the effect: a step that was not done is never there already. */
-static int proxies_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			 struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
 static int proxies_apply(struct step_context *context, const struct plan_step *step,
 			 struct error *err)
 {
@@ -33,18 +22,11 @@ static int proxies_apply(struct step_context *context, const struct plan_step *s
 	return step_pause(context, ms ? json_integer_value(ms) : PROXIES_DEFAULT_MS, err);
 }
 
-static int proxies_verify(struct step_context *context, const struct plan_step *step,
-			  struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 const struct step_kind step_proxies = {
 	.name = "proxies",
 	.describe = proxies_describe,
-	.check = proxies_check,
+	.check = step_never_there, /* time is the effect */
 	.apply = proxies_apply,
-	.verify = proxies_verify,
+	.verify = step_proved_by_apply,
 	.undo = proxies_apply,
 };

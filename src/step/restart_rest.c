@@ -24,16 +24,6 @@ static void rest_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "look again, and restart what still holds old addresses");
 }
 
-static int rest_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-		      struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
 /* What was found, as the parameter of a step of the kind "restart". */
 static json_t *rest_workloads(const struct plan_workloads *list)
 {
@@ -162,20 +152,13 @@ static int rest_apply(struct step_context *context, const struct plan_step *step
 	return 0;
 }
 
-static int rest_verify(struct step_context *context, const struct plan_step *step,
-		       struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 const struct step_kind step_restart_rest = {
 	.name = "restart-rest",
 	.rights = step_rights_restart,
 	.describe = rest_describe,
-	.check = rest_check,
+	.check = step_never_there,
 	.apply = rest_apply,
-	.verify = rest_verify,
+	.verify = step_proved_by_apply,
 };
 
 static void back_describe(const struct plan_step *step, struct buffer *out)
@@ -188,7 +171,7 @@ const struct step_kind step_restart_back = {
 	.name = "restart-back",
 	.rights = step_rights_restart,
 	.describe = back_describe,
-	.check = rest_check,
+	.check = step_never_there,
 	.apply = rest_apply,
-	.verify = rest_verify,
+	.verify = step_proved_by_apply,
 };

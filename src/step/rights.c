@@ -236,27 +236,10 @@ static int rights_apply(struct step_context *context, const struct plan_step *st
 			 buffer_cstr(&r.missing));
 }
 
-static int rights_check(struct step_context *context, const struct plan_step *step, bool *ret_done,
-			struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
-static int rights_verify(struct step_context *context, const struct plan_step *step,
-			 struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 const struct step_kind step_rights = {
 	.name = "rights",
 	.describe = rights_describe,
-	.check = rights_check,
+	.check = step_never_there,
 	.apply = rights_apply,
-	.verify = rights_verify,
+	.verify = step_proved_by_apply,
 };

@@ -23,17 +23,6 @@ static void snapshot_describe(const struct plan_step *step, struct buffer *out)
 	buffer_text(out, "keep what the run will touch: objects here, files on their nodes");
 }
 
-/* Taken anew whenever the run begins: it is never there already. */
-static int snapshot_check(struct step_context *context, const struct plan_step *step,
-			  bool *ret_done, struct error *err)
-{
-	(void)context;
-	(void)step;
-	(void)err;
-	*ret_done = false;
-	return 0;
-}
-
 static int snapshot_write(const struct step_context *context, const char *name, const char *text,
 			  struct error *err)
 {
@@ -281,7 +270,7 @@ static int snapshot_verify(struct step_context *context, const struct plan_step 
 const struct step_kind step_snapshot = {
 	.name = "snapshot",
 	.describe = snapshot_describe,
-	.check = snapshot_check,
+	.check = step_never_there, /* taken anew whenever the run begins */
 	.apply = snapshot_apply,
 	.verify = snapshot_verify,
 };

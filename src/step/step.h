@@ -96,6 +96,14 @@ must_check int step_wait(struct step_context *context, const struct plan_step *s
 			 step_condition done, int64_t interval_ms, int64_t timeout_ms,
 			 const char *what, struct error *err);
 
+/* A check of kinds whose effect leaves nothing behind (a proof, a look, a wait): it is never there
+ * already. */
+int step_never_there(struct step_context *context, const struct plan_step *step, bool *ret_done,
+		     struct error *err);
+/* The verify that goes with it: apply has proved it. -1 when the user asks to stop. */
+int step_proved_by_apply(struct step_context *context, const struct plan_step *step,
+			 struct error *err);
+
 /* Sleeps and ticks. */
 must_check int step_pause(struct step_context *context, int64_t ms, struct error *err);
 

@@ -209,13 +209,6 @@ static int sweep_apply(struct step_context *context, const struct plan_step *ste
 	return 0;
 }
 
-static int sweep_verify(struct step_context *context, const struct plan_step *step,
-			struct error *err)
-{
-	(void)step;
-	return context->tick(context, err);
-}
-
 /* The aliases stay, for what was started with new addresses; sweep-end takes them away. */
 static int sweep_undo_round(struct step_context *context, const struct plan *round,
 			    struct error *err)
@@ -259,7 +252,7 @@ const struct step_kind step_sweep = {
 	.describe = sweep_describe,
 	.check = sweep_check,
 	.apply = sweep_apply,
-	.verify = sweep_verify,
+	.verify = step_proved_by_apply,
 	.undo = sweep_undo,
 };
 
